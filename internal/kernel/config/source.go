@@ -57,12 +57,12 @@ func (fileResolver) Validate(*kong.Application) error { return nil }
 func (r fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {
-			return nil, nil //nolint:nilnil // kong's contract: nil means "not here"
+			return nil, nil // not here
 		}
 	}
 	v, ok := r.values[flag.Name]
 	if !ok {
-		return nil, nil //nolint:nilnil // as above
+		return nil, nil
 	}
 	return v, nil
 }

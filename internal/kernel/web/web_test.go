@@ -232,7 +232,7 @@ func serve(t *testing.T, h http.Handler) *web.Server {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:usetesting // t.Context has ended when cleanups run
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // t.Context has ended when cleanups run
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
