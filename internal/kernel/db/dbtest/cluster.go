@@ -22,11 +22,7 @@ import (
 // Main is the TestMain of packages that use Each: it runs the tests, stops the PostgreSQL cluster they started, and
 // fails if goroutines were left behind.
 func Main(m *testing.M, ignore ...goleak.Option) {
-	code := m.Run()
-	if err := shared.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		code = 1
-	}
+	code := Run(m)
 	if code == 0 {
 		if err := goleak.Find(ignore...); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
@@ -34,6 +30,16 @@ func Main(m *testing.M, ignore ...goleak.Option) {
 		}
 	}
 	os.Exit(code)
+}
+
+// Run runs the tests and stops the PostgreSQL cluster they started, for a TestMain that has more to do.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if err := shared.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		code = 1
+	}
+	return code
 }
 
 // cluster is a PostgreSQL server with its data in a temporary directory, listening on a free loopback port.
