@@ -1,0 +1,180 @@
+package audience
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// set is a mutable set of ordinals, in chunks of 65,536 like a Roaring bitmap. It exists beside the library's type
+// because an expression over whole sets is evaluated chunk by chunk in one buffer (fuse.go), for which the library
+// lets nobody at its containers; results leave the package as the library's type.
+type set struct {
+	keys   []uint16 // of the chunks, ascending; no chunk is empty
+	chunks []chunk
+	n      uint64
+}
+
+// words is a chunk as one bit per member.
+type words [chunkWords]uint64
+
+const (
+	chunkWords = 1024
+	// maxList is the size up to which a chunk is a list, as in the Roaring format. minWords is the size below which
+	// it becomes a list again; the gap keeps one that varies around the limit from changing form all the time.
+	maxList  = 4096
+	minWords = 3072
+)
+
+// chunk holds the low 16 bits of its members: ascending in list, or in words if that is not nil.
+type chunk struct {
+	words *words
+	list  []uint16
+	n     int
+}
+
+func (w *words) has(v uint16) bool { return w[v>>6]&(1<<(v&63)) != 0 }
+func (w *words) add(v uint16)      { w[v>>6] |= 1 << (v & 63) }
+
+func (w *words) count() int {
+	n := 0
+	for _, x := range w {
+		n += bits.OnesCount64(x)
+	}
+	return n
+}
+
+// appendList appends the members, ascending.
+func (w *words) appendList(list []uint16) []uint16 {
+	for i, x := range w {
+		for ; x != 0; x &= x - 1 {
+			list = append(list, uint16(i<<6|bits.TrailingZeros64(x)))
+		}
+	}
+	return list
+}
+
+func (c *chunk) has(v uint16) bool {
+	if c.words != nil {
+		return c.words.has(v)
+	}
+	_, found := slices.BinarySearch(c.list, v)
+	return found
+}
+
+func (c *chunk) add(v uint16) bool {
+	if c.words != nil {
+		if c.words.has(v) {
+			return false
+		}
+		c.words.add(v)
+		c.n++
+		return true
+	}
+	if c.n == 0 || c.list[c.n-1] < v { // the order in which a load comes
+		c.list = append(c.list, v)
+	} else if i, found := slices.BinarySearch(c.list, v); found {
+		return false
+	} else {
+		c.list = slices.Insert(c.list, i, v)
+	}
+	if c.n++; c.n > maxList {
+		w := new(words)
+		for _, x := range c.list {
+			w.add(x)
+		}
+		c.words, c.list = w, nil
+	}
+	return true
+}
+
+func (c *chunk) remove(v uint16) bool {
+	if c.words == nil {
+		i, found := slices.BinarySearch(c.list, v)
+		if found {
+			c.list = slices.Delete(c.list, i, i+1)
+			c.n--
+		}
+		return found
+	}
+	if !c.words.has(v) {
+		return false
+	}
+	c.words[v>>6] &^= 1 << (v & 63)
+	if c.n--; c.n < minWords {
+		c.list = c.words.appendList(make([]uint16, 0, minWords))
+		c.words = nil
+	}
+	return true
+}
+
+// at is the chunk of a key, nil if there is none.
+func (s *set) at(key uint16) *chunk {
+	// In a set that has all chunks the key is the index.
+	if i := int(key); i < len(s.keys) && s.keys[i] == key {
+		return &s.chunks[i]
+	}
+	if i, found := slices.BinarySearch(s.keys, key); found {
+		return &s.chunks[i]
+	}
+	return nil
+}
+
+func (s *set) has(ordinal uint32) bool {
+	c := s.at(uint16(ordinal >> 16))
+	return c != nil && c.has(uint16(ordinal))
+}
+
+func (s *set) add(ordinal uint32) {
+	key := uint16(ordinal >> 16)
+	c := s.at(key)
+	if c == nil {
+		i, _ := slices.BinarySearch(s.keys, key)
+		s.keys = slices.Insert(s.keys, i, key)
+		s.chunks = slices.Insert(s.chunks, i, chunk{})
+		c = &s.chunks[i]
+	}
+	if c.add(uint16(ordinal)) {
+		s.n++
+	}
+}
+
+func (s *set) remove(ordinal uint32) {
+	key := uint16(ordinal >> 16)
+	c := s.at(key)
+	if c == nil || !c.remove(uint16(ordinal)) {
+		return
+	}
+	s.n--
+	if c.n == 0 {
+		i, _ := slices.BinarySearch(s.keys, key)
+		s.keys = slices.Delete(s.keys, i, i+1)
+		s.chunks = slices.Delete(s.chunks, i, i+1)
+	}
+}
+
+func (s *set) intersects(other *set) bool {
+	if len(s.keys) > len(other.keys) {
+		s, other = other, s
+	}
+	for i, key := range s.keys {
+		if c := other.at(key); c != nil && s.chunks[i].intersects(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *chunk) intersects(other *chunk) bool {
+	if c.words != nil && other.words != nil {
+		for i, x := range c.words {
+			if x&other.words[i] != 0 {
+				return true
+			}
+		}
+		return false
+	}
+	if c.words != nil {
+		c, other = other, c
+	}
+	return slices.ContainsFunc(c.list, other.has)
+}
