@@ -1,0 +1,22 @@
+// Package device owns the devices: their registration and identity, profile, vendor tokens, and when they were last
+// seen. It serves the device API (/device/v1), the profile topics of the device protocol, and the vendor-compatible
+// device API (/v3/devices, /v3/tags, /v3/aliases).
+//
+// Tables: device_installation (the epoch of this installation), device_counter (the next ordinal of each app),
+// device_epoch (from which ordinal on an epoch issued), device_device (one row per device), device_install
+// (installation → device), device_token (vendor tokens).
+//
+// A device is pending from its registration, joined from its first authenticated contact, and gone at its end. One that
+// stays pending for 24 h is deleted. A row that is gone keeps nothing personal; its ordinal is never used again.
+//
+// Invariants:
+//   - a registration id is valid if its MAC is, and its ordinal was issued in the epoch that it names. Ids that a lost
+//     database issued after the backup that was restored are thereby void, although their MAC is good;
+//   - who changes a row that the audience contains first takes audience.Lock of the app, then reads the row, and logs
+//     the change with audience.Append in the same transaction;
+//   - an alias has at most as many devices as the app allows, and a vendor token has one device: the newest wins;
+//   - a mobile number is stored sealed, bound to its device.
+//
+// Order of locks in the database: the app's audience, its counter, device rows, tokens. In memory there are only leaf
+// mutexes.
+package device

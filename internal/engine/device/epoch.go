@@ -1,0 +1,207 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"borealis/internal/engine/deviceid"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/db"
+)
+
+// span says that from the ordinal on, the epoch issued. An app's spans ascend in both.
+type span struct {
+	epoch uint8
+	first uint32
+}
+
+// epochs remembers the spans of apps. They are complete once an app has any: RaiseEpoch, which adds one, runs while
+// nobody serves.
+type epochs struct {
+	mu    sync.RWMutex
+	spans map[int64][]span
+}
+
+// loadTimeout bounds reading an app's spans, which happens once per app, where the caller has no context.
+const loadTimeout = 10 * time.Second
+
+func (r *Registry) spansOf(ctx context.Context, app int64) ([]span, error) {
+	r.epochs.mu.RLock()
+	spans := r.epochs.spans[app]
+	r.epochs.mu.RUnlock()
+	if spans != nil {
+		return spans, nil
+	}
+	rows, err := r.DB.Query(ctx, `select epoch, first_ordinal from device_epoch where app_id = $1 order by epoch`, app)
+	if err != nil {
+		return nil, fmt.Errorf("device: epochs of app %d: %w", app, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var s span
+		if err := rows.Scan(&s.epoch, &s.first); err != nil {
+			return nil, fmt.Errorf("device: epochs of app %d: %w", app, err)
+		}
+		spans = append(spans, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("device: epochs of app %d: %w", app, err)
+	}
+	if len(spans) == 0 {
+		return nil, nil // no device yet; not remembered, because the first one will change it
+	}
+	r.epochs.mu.Lock()
+	defer r.epochs.mu.Unlock()
+	if r.epochs.spans == nil {
+		r.epochs.spans = make(map[int64][]span)
+	}
+	r.epochs.spans[app] = spans
+	return spans, nil
+}
+
+// epochOf is the epoch that issued an ordinal; 0 if none did.
+func epochOf(spans []span, ordinal uint32) uint8 {
+	for _, s := range slices.Backward(spans) {
+		if s.first <= ordinal {
+			return s.epoch
+		}
+	}
+	return 0
+}
+
+// ref of a device of the app.
+func (r *Registry) ref(ctx context.Context, app int64, ordinal uint32) (deviceid.Ref, error) {
+	spans, err := r.spansOf(ctx, app)
+	return deviceid.Ref{Epoch: epochOf(spans, ordinal), Ordinal: ordinal}, err
+}
+
+// parse reads a registration id of the app and checks that its epoch issued it. Whether the device exists is the
+// caller's question.
+func (r *Registry) parse(ctx context.Context, app int64, id string) (deviceid.Ref, bool, error) {
+	ref, err := r.IDs.Parse(app, id)
+	if err != nil {
+		return deviceid.Ref{}, false, nil
+	}
+	spans, err := r.spansOf(ctx, app)
+	return ref, err == nil && ref.Epoch != 0 && epochOf(spans, ref.Ordinal) == ref.Epoch, err
+}
+
+// ID is the registration id of an ordinal that the app has issued. It is empty if the database is needed (once per
+// app) and does not answer.
+func (r *Registry) ID(app int64, ordinal uint32) string {
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	ref, err := r.ref(ctx, app, ordinal)
+	if err != nil {
+		r.Log.Error("registration id not made", "app", app, "err", err)
+		return ""
+	}
+	return r.IDs.ID(app, ref)
+}
+
+// Resolve turns registration ids of the app into ordinals of devices that exist, pending ones included, in order and
+// with repetitions, and lists the ids that are of no such device. After the first call for an app it uses memory only.
+// It knows what was committed before the last audience.Sync.
+func (r *Registry) Resolve(app *gate.App, rids []string) (ordinals []uint32, unknown []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	spans, err := r.spansOf(ctx, app.ID)
+	if err != nil {
+		r.Log.Error("registration ids not resolved", "app", app.ID, "err", err)
+		return nil, rids
+	}
+	type parsed struct {
+		ordinal uint32
+		valid   bool
+	}
+	all := make([]parsed, len(rids))
+	ordinals = make([]uint32, 0, len(rids))
+	for i, id := range rids {
+		if ref, err := r.IDs.Parse(app.ID, id); err == nil && ref.Epoch != 0 && epochOf(spans, ref.Ordinal) == ref.Epoch {
+			all[i] = parsed{ref.Ordinal, true}
+			ordinals = append(ordinals, ref.Ordinal)
+		}
+	}
+	ordinals = r.Audience.Known(app.ID, ordinals)
+	if len(ordinals) == len(rids) {
+		return ordinals, nil
+	}
+	// Known keeps the order, so walking both lists finds what it left out.
+	next := 0
+	for i, p := range all {
+		if p.valid && next < len(ordinals) && ordinals[next] == p.ordinal {
+			next++
+			continue
+		}
+		unknown = append(unknown, rids[i])
+	}
+	return ordinals, unknown
+}
+
+// nextOrdinal takes the next number of the app. The transaction holds audience.Lock.
+func (r *Registry) nextOrdinal(ctx context.Context, tx *db.Tx, app int64) (uint32, error) {
+	var next int64
+	err := tx.QueryRow(ctx, `insert into device_counter (app_id, next) values ($1, 2)
+		on conflict (app_id) do update set next = device_counter.next + 1 returning next`, app).Scan(&next)
+	if err != nil {
+		return 0, fmt.Errorf("device: next ordinal: %w", err)
+	}
+	if next > math.MaxUint32 {
+		return 0, &Error{Kind: Exhausted, Detail: "the app has no device numbers left"}
+	}
+	if next == 2 {
+		if _, err := tx.Exec(ctx, `insert into device_epoch (app_id, epoch, first_ordinal)
+			select $1, epoch, 1 from device_installation where id = 1`, app); err != nil {
+			return 0, fmt.Errorf("device: first epoch: %w", err)
+		}
+	}
+	return uint32(next - 1), nil
+}
+
+// ErrNoEpoch is returned by RaiseEpoch when the last of the 255 epochs is in use.
+var ErrNoEpoch = errors.New("device: an installation can be restored 254 times, and was")
+
+// Epoch is the installation's epoch.
+func (r *Registry) Epoch(ctx context.Context) (uint8, error) {
+	var epoch uint8
+	if err := r.DB.QueryRow(ctx, `select epoch from device_installation where id = 1`).Scan(&epoch); err != nil {
+		return 0, fmt.Errorf("device: epoch: %w", err)
+	}
+	return epoch, nil
+}
+
+// RaiseEpoch begins a new epoch, greater than the database's and than above, and returns it. Call it after a backup was
+// restored and before anybody serves: what the lost database issued after the backup becomes void, and its numbers are
+// issued again under ids that differ. Restoring the same backup twice would repeat an epoch, so the caller keeps the
+// highest one it knows outside of the database and passes it as above.
+func (r *Registry) RaiseEpoch(ctx context.Context, above uint8) (uint8, error) {
+	var epoch int64
+	err := r.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := tx.QueryRow(ctx, `select epoch from device_installation where id = 1`).Scan(&epoch); err != nil {
+			return fmt.Errorf("device: epoch: %w", err)
+		}
+		if epoch = max(epoch, int64(above)) + 1; epoch > math.MaxUint8 {
+			return ErrNoEpoch
+		}
+		if _, err := tx.Exec(ctx, `update device_installation set epoch = $1 where id = 1`, epoch); err != nil {
+			return fmt.Errorf("device: raise epoch: %w", err)
+		}
+		_, err := tx.Exec(ctx, `insert into device_epoch (app_id, epoch, first_ordinal) select app_id, cast($1 as bigint), next from device_counter`, epoch)
+		if err != nil {
+			return fmt.Errorf("device: raise epoch of apps: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	r.epochs.mu.Lock()
+	r.epochs.spans = nil
+	r.epochs.mu.Unlock()
+	return uint8(epoch), nil
+}
