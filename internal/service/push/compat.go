@@ -1,0 +1,73 @@
+package push
+
+import (
+	"net/http"
+	"strconv"
+
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/payload"
+)
+
+// internal is what a caller sees of a failure that is ours.
+var internal = compat.Errorf(http.StatusInternalServerError, 1000, "internal error")
+
+// CompatRoutes names the push calls; CompatReportRoutes the report calls.
+func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
+	handle("POST /v3/push", s.compatPush(s.Accept))
+	handle("POST /v3/push/validate", s.compatPush(s.Validate))
+	handle("GET /v3/push/cid", s.compatCID)
+}
+
+// pushAnswer has exactly these members: one public client refuses others.
+type pushAnswer struct {
+	SendNo string `json:"sendno"`
+	MsgID  string `json:"msg_id"`
+}
+
+func (s *Service) compatPush(act pushVerb) gate.Handler {
+	return func(w http.ResponseWriter, r *http.Request, app *gate.App) {
+		body, err := compat.Body(r, payload.MaxBody)
+		if err != nil {
+			compat.WriteError(w, err, internal)
+			return
+		}
+		p, err := s.Parse(app, body)
+		if err != nil {
+			compat.WriteError(w, err, internal)
+			return
+		}
+		accepted, err := act(r.Context(), app, p)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		compat.Write(w, http.StatusOK, pushAnswer{SendNo: sendNo(accepted.SendNo), MsgID: FormatID(accepted.Msg)})
+	}
+}
+
+// maxCIDs is how many keys one call may ask for; batch helpers of public clients ask for one per message.
+const maxCIDs = 1000
+
+func (s *Service) compatCID(w http.ResponseWriter, r *http.Request, app *gate.App) {
+	query := r.URL.Query()
+	count := 1
+	if text := query.Get("count"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxCIDs {
+			compat.WriteError(w, compat.Errorf(400, 1003, "count must be a number from 1 to %d", maxCIDs), internal)
+			return
+		}
+		count = n
+	}
+	if kind := query.Get("type"); kind != "" && kind != "push" && kind != "schedule" {
+		compat.WriteError(w, compat.Errorf(400, 1003, "type must be push or schedule"), internal)
+		return
+	}
+	list := make([]string, count)
+	for i := range list {
+		list[i] = payload.NewCID(app.Key, id.NewUUID())
+	}
+	compat.Write(w, http.StatusOK, map[string][]string{"cidlist": list})
+}

@@ -1,0 +1,259 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/payload"
+)
+
+type pushVerb func(context.Context, *gate.App, *payload.Push) (Accepted, error)
+
+// CompatReportRoutes names the report calls.
+func (s *Service) CompatReportRoutes(handle func(pattern string, h gate.Handler)) {
+	handle("GET /v3/received", s.compatReceived)
+	handle("GET /v3/received/detail", s.compatReceivedDetail)
+	handle("POST /v3/status/message", s.compatStatus)
+}
+
+// reportInternal is what a caller of the report API sees of a failure that is ours.
+var reportInternal = compat.Errorf(http.StatusInternalServerError, 10, "internal error")
+
+// refuse answers with a domain error, or logs what it is not to say.
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var known *compat.Error
+	switch {
+	case errors.As(err, &known):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, errBusy):
+		err = compat.Errorf(http.StatusServiceUnavailable, 1030, "timed out, try again")
+	case db.IsFull(err):
+		s.log.Error("the database has no space left", "err", err)
+		err = compat.Errorf(http.StatusServiceUnavailable, 1030, "the server has no space left; nothing was stored")
+	default:
+		s.log.Error("push call failed", "path", r.URL.Path, "err", err)
+	}
+	compat.WriteError(w, err, internal)
+}
+
+const maxReported = 100
+
+// reported reads the list of message ids of a report call.
+func reported(r *http.Request) ([]int64, error) {
+	text := strings.TrimSpace(r.URL.Query().Get("msg_ids"))
+	if text == "" {
+		return nil, compat.Errorf(400, 1002, "Missing parameter: message ids")
+	}
+	parts := strings.Split(text, ",")
+	if len(parts) > maxReported {
+		return nil, compat.Errorf(400, 1003, "%d message ids are given, at most %d are allowed", len(parts), maxReported)
+	}
+	ids := make([]int64, 0, len(parts))
+	for _, part := range parts {
+		id, ok := ParseID(strings.TrimSpace(part))
+		if !ok && !digits(strings.TrimSpace(part)) {
+			return nil, compat.Errorf(400, 1003, "%q is not a message id", part)
+		}
+		if ok { // other numbers are ids that nobody has
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func digits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func (s *Service) reportFunnels(w http.ResponseWriter, r *http.Request, app *gate.App, row func(Funnel) any) {
+	ids, err := reported(r)
+	if err != nil {
+		compat.WriteError(w, err, reportInternal)
+		return
+	}
+	funnels, err := s.Funnels(r.Context(), app.ID, ids)
+	if err != nil {
+		s.log.Error("report failed", "err", err)
+		compat.WriteError(w, err, reportInternal)
+		return
+	}
+	out := make([]any, 0, len(funnels))
+	for _, f := range funnels {
+		out = append(out, row(f))
+	}
+	compat.Write(w, http.StatusOK, out)
+}
+
+// received is the old report. Platforms that were not addressed are null.
+type received struct {
+	MsgID            string `json:"msg_id"`
+	AndroidReceived  *int64 `json:"android_received"`
+	IOSAPNsSent      *int64 `json:"ios_apns_sent"`
+	IOSAPNsReceived  *int64 `json:"ios_apns_received"`
+	IOSMsgReceived   *int64 `json:"ios_msg_received"`
+	WinPhoneMPNsSent *int64 `json:"wp_mpns_sent"`
+}
+
+func (s *Service) compatReceived(w http.ResponseWriter, r *http.Request, app *gate.App) {
+	s.reportFunnels(w, r, app, func(f Funnel) any {
+		return received{
+			MsgID:           FormatID(f.Msg),
+			AndroidReceived: f.deliveredOwn(),
+			IOSMsgReceived:  f.delivered(audience.IOS),
+		}
+	})
+}
+
+// receivedDetail is the report by channel. The misspelt names are the vendor's.
+type receivedDetail struct {
+	MsgID                string `json:"msg_id"`
+	JPushReceived        *int64 `json:"jpush_received"`
+	AndroidPNSSent       *int64 `json:"android_pns_sent"`
+	AndroidPNSReceived   *int64 `json:"android_pns_received"`
+	IOSAPNsSent          *int64 `json:"ios_apns_sent"`
+	IOSAPNsReceived      *int64 `json:"ios_apns_received"`
+	IOSMsgReceived       *int64 `json:"ios_msg_received"`
+	LiveActivitySent     *int64 `json:"live_acivity_sent"`
+	LiveActivityReceived *int64 `json:"live_acivity_received"`
+	QuickAppReceived     *int64 `json:"quickapp_jpush_received"`
+	QuickAppPNSSent      *int64 `json:"quickapp_pns_sent"`
+	HMPNsSent            *int64 `json:"hmos_hmpns_sent"`
+	HMPNsReceived        *int64 `json:"hmos_hmpns_received"`
+	HMOSMsgSent          *int64 `json:"hmos_msg_sent"`
+	HMOSMsgReceived      *int64 `json:"hmos_msg_received"`
+	WinPhoneMPNsSent     *int64 `json:"wp_mpns_sent"`
+}
+
+func (s *Service) compatReceivedDetail(w http.ResponseWriter, r *http.Request, app *gate.App) {
+	s.reportFunnels(w, r, app, func(f Funnel) any {
+		d := receivedDetail{
+			MsgID:            FormatID(f.Msg),
+			JPushReceived:    f.deliveredOwn(),
+			IOSMsgReceived:   f.delivered(audience.IOS),
+			QuickAppReceived: f.delivered(audience.QuickApp),
+			HMOSMsgReceived:  f.delivered(audience.HMOS),
+		}
+		if c, addressed := f.ByPlatform[audience.HMOS]; addressed {
+			d.HMOSMsgSent = &c.Sent
+		}
+		return d
+	})
+}
+
+// delivered is the number for one platform, nil when it was not addressed.
+func (f *Funnel) delivered(p audience.Platform) *int64 {
+	c, addressed := f.ByPlatform[p]
+	if !addressed {
+		return nil
+	}
+	return &c.Delivered
+}
+
+// deliveredOwn is what the vendor counts under its own channel: Android, and with us the platforms it does not know.
+func (f *Funnel) deliveredOwn() *int64 {
+	var sum *int64
+	for _, p := range []audience.Platform{audience.Android, audience.Web, audience.Desktop, audience.IoT} {
+		if n := f.delivered(p); n != nil {
+			if sum == nil {
+				sum = new(int64)
+			}
+			*sum += *n
+		}
+	}
+	return sum
+}
+
+// flexibleID accepts a message id as a number or as text.
+type flexibleID string
+
+func (f *flexibleID) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err == nil {
+		*f = flexibleID(text)
+		return nil
+	}
+	var n json.Number
+	if err := json.Unmarshal(data, &n); err != nil {
+		return err
+	}
+	*f = flexibleID(n.String())
+	return nil
+}
+
+type statusRequest struct {
+	MsgID           *flexibleID `json:"msg_id"`
+	RegistrationIDs []string    `json:"registration_ids"`
+	Date            string      `json:"date"`
+	Data            string      `json:"data"` // what the PHP client calls it
+}
+
+func (s *Service) compatStatus(w http.ResponseWriter, r *http.Request, app *gate.App) {
+	fail := func(err error) { compat.WriteError(w, err, reportInternal) }
+	var in statusRequest
+	body, err := compat.Body(r, payload.MaxBody)
+	if err != nil {
+		fail(err)
+		return
+	}
+	if err := compat.Decode(body, &in); err != nil {
+		fail(compat.Errorf(400, 1003, "%s", err))
+		return
+	}
+	if in.MsgID == nil || len(in.RegistrationIDs) == 0 {
+		fail(compat.Errorf(400, 1002, "Missing parameter: a message id and registration_ids are required"))
+		return
+	}
+	if len(in.RegistrationIDs) > maxRows {
+		fail(compat.Errorf(400, 1003, "registration_ids: %d given, at most %d are allowed", len(in.RegistrationIDs), maxRows))
+		return
+	}
+	id, ok := ParseID(string(*in.MsgID))
+	if !ok && !digits(string(*in.MsgID)) {
+		fail(compat.Errorf(400, 1003, "%q is not a message id", string(*in.MsgID)))
+		return
+	}
+	for _, date := range []string{in.Date, in.Data} {
+		if _, err := time.Parse(time.DateOnly, date); date != "" && err != nil {
+			fail(compat.Errorf(400, 1003, "date must have the form yyyy-MM-dd"))
+			return
+		}
+	}
+	out, err := s.statusByID(r.Context(), app, id, in.RegistrationIDs)
+	if err != nil {
+		s.log.Error("status failed", "err", err)
+		fail(err)
+		return
+	}
+	compat.Write(w, http.StatusOK, out)
+}
+
+type deviceStatus struct {
+	Status TargetStatus `json:"status"`
+}
+
+func (s *Service) statusByID(ctx context.Context, app *gate.App, msg int64, rids []string) (map[string]deviceStatus, error) {
+	out := make(map[string]deviceStatus, len(rids))
+	var ordinals []uint32
+	for _, rid := range rids {
+		known, _ := s.devices.Resolve(app, []string{rid})
+		if len(known) == 0 {
+			out[rid] = deviceStatus{StatusUnknownDevice}
+		}
+		ordinals = append(ordinals, known...)
+	}
+	statuses, err := s.Status(ctx, app.ID, msg, ordinals)
+	if err != nil {
+		return nil, err
+	}
+	for o, status := range statuses {
+		out[s.devices.ID(app.ID, o)] = deviceStatus{status}
+	}
+	return out, nil
+}

@@ -1,0 +1,147 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"borealis/internal/engine/edge/edgewire"
+	"borealis/internal/kernel/bus"
+	"borealis/internal/kernel/clock"
+)
+
+// loadTimeout bounds reading a wide message from the database.
+const loadTimeout = 30 * time.Second
+
+// Acquire prepares for a partition that this node now owns: the live wide messages are loaded, and what was accepted
+// since the last known release is released again. Then the caller lets requests in.
+func (s *Service) Acquire(ctx context.Context, partition int) error {
+	live, err := queryMessages(ctx, s.db, `wide and state = 1 and expires_at > $1 order by accepted_at, msg_id`, clock.Millis(s.clock.Now()))
+	if err != nil {
+		return err
+	}
+	own := &ownership{}
+	releasedTo, err := queryReleasedTo(ctx, s.db, partition)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	own.releasedTo.Store(releasedTo)
+	s.mu.Lock()
+	s.owned[partition] = own
+	s.mu.Unlock()
+	for _, m := range live {
+		if edgewire.Partition(m.App) != partition {
+			continue
+		}
+		w, err := s.wideOf(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		if m.AcceptedAt > releasedTo-rescanSlack.Milliseconds() {
+			if err := s.rebroadcast(w); err != nil {
+				return err
+			}
+		}
+	}
+	return s.rescanPartition(ctx, partition, own, true)
+}
+
+// Lose forgets a partition.
+func (s *Service) Lose(partition int) {
+	ours := func(app int64) bool { return edgewire.Partition(app) == partition }
+	s.mu.Lock()
+	delete(s.owned, partition)
+	for id, w := range s.wides {
+		if ours(w.App) {
+			delete(s.wides, id)
+			delete(s.byApp, w.App)
+		}
+	}
+	s.mu.Unlock()
+	s.pending.forget(ours)
+}
+
+// Listen subscribes to the notices of a partition.
+func (s *Service) Listen(partition int) (*bus.Subscription, error) {
+	return s.bus.Subscribe(subjectAccepted(int64(partition)), "", func(m *bus.Msg) {
+		var n notice
+		if err := m.Decode(&n); err != nil {
+			s.log.Warn("notice not understood", "err", err)
+			return
+		}
+		s.noticed(n)
+	})
+}
+
+func (s *Service) ownership(partition int) *ownership {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.owned[partition]
+}
+
+// rebroadcast sends a wide message to those it is still owed to.
+func (s *Service) rebroadcast(w *wide) error {
+	w.mu.RLock()
+	owed := w.owed()
+	w.mu.RUnlock()
+	for p, set := range w.targets {
+		part := owed.Clone()
+		part.And(set)
+		if part.IsEmpty() {
+			continue
+		}
+		if err := s.broadcast(&w.message, w.frames[p], part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wideOf returns the wide message with the id, loading it when it is not in memory, or nil if there is none.
+func (s *Service) wideOf(ctx context.Context, msg int64) (*wide, error) {
+	s.mu.RLock()
+	w := s.wides[msg]
+	s.mu.RUnlock()
+	if w != nil || s.rows.has(msg) {
+		return w, nil
+	}
+	m, err := queryMessage(ctx, s.db, msg)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	if !m.Wide {
+		s.rows.add(msg)
+		return nil, nil
+	}
+	if w, err = loadWide(ctx, s.db, m); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first := s.wides[msg]; first != nil {
+		return first, nil
+	}
+	if s.owned[edgewire.Partition(m.App)] == nil {
+		return w, nil // a look from outside: nothing is kept
+	}
+	s.wides[msg] = w
+	if m.ExpiresAt > clock.Millis(s.clock.Now()) {
+		live := s.byApp[m.App]
+		at, _ := slices.BinarySearchFunc(live, w, func(a, b *wide) int {
+			if a.older(&b.message) {
+				return -1
+			}
+			return 1
+		})
+		s.byApp[m.App] = slices.Insert(slices.Clone(live), at, w)
+	}
+	return w, nil
+}
+
+// liveWides returns the live wide messages of an app, oldest first. The slice is never changed.
+func (s *Service) liveWides(app int64) []*wide {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byApp[app]
+}

@@ -1,0 +1,132 @@
+package push
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/engine/device"
+	"borealis/internal/engine/gate"
+	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/bus"
+	"borealis/internal/kernel/bus/outbox"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/lease"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Deps is what the service stands on.
+type Deps struct {
+	DB       *db.DB
+	Bus      *bus.Bus
+	Outbox   *outbox.Outbox
+	Gate     *gate.Gate
+	Audience *audience.Index
+	Devices  *device.Registry
+	Presence *presence.Presence
+	Leases   *lease.Keeper
+	IDs      *id.Sequence
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	// Node is the name under which this node numbers its broadcasts; unique among running nodes and runs.
+	Node string
+	// MaxRows is the largest number of targets kept as rows; 0: 1,000.
+	MaxRows int
+	// Zone is where the calendar day turns, for caps that count by day.
+	Zone *time.Location
+}
+
+// Service is the push service. It is safe for concurrent use.
+type Service struct {
+	db       *db.DB
+	bus      *bus.Bus
+	outbox   *outbox.Outbox
+	gate     *gate.Gate
+	audience *audience.Index
+	devices  *device.Registry
+	presence *presence.Presence
+	leases   *lease.Keeper
+	ids      *id.Sequence
+	clock    clock.Clock
+	log      *slog.Logger
+	metrics  *metrics
+	node     string
+	zone     *time.Location
+	maxRows  int
+
+	merges  chan *merge
+	pending *pending
+
+	seqs sync.Map // app id → *atomic.Uint64, of broadcasts this node sent
+	rows rowCache
+
+	mu    sync.RWMutex
+	wides map[int64]*wide    // by message
+	byApp map[int64][]*wide  // live ones, in order of acceptance
+	owned map[int]*ownership // by partition
+}
+
+// ownership is what the node remembers of a partition it owns.
+type ownership struct {
+	// releasedTo: everything accepted up to then (Unix ms) has been handed to the edges.
+	releasedTo atomic.Int64
+	// noticed counts messages since releasedTo was stored last.
+	noticed atomic.Int64
+}
+
+// Migrate brings the package's tables forward.
+func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push", migrations) }
+
+// New returns the service. Run runs its loops.
+func New(d Deps) *Service {
+	s := &Service{
+		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
+		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, zone: d.Zone, maxRows: cmp.Or(d.MaxRows, maxRows),
+		merges:  make(chan *merge, mergeQueue),
+		pending: newPending(),
+		wides:   make(map[int64]*wide),
+		byApp:   make(map[int64][]*wide),
+		owned:   make(map[int]*ownership),
+	}
+	s.metrics = newMetrics(d.Metrics, s)
+	return s
+}
+
+// Run merges receipts, offers what is not acknowledged, expires and cleans up, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.every(ctx, offerTick, s.offer) })
+	wg.Go(func() { s.every(ctx, syncTick, s.sync) })
+	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
+	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })
+	return s.runMerger(ctx)
+}
+
+// every calls work at a pace until ctx ends. An error is logged: each of the loops tries again at its next turn.
+func (s *Service) every(ctx context.Context, pace time.Duration, work func(context.Context) error) {
+	ticker := time.NewTicker(pace)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("push loop", "err", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,33 @@
+// Package pushevent holds the events of service/push, for whoever counts or reacts.
+package pushevent
+
+// Topics.
+const (
+	// TopicAccepted carries Accepted.
+	TopicAccepted = "push.message.accepted.v1"
+	// TopicProgress carries Progress.
+	TopicProgress = "push.message.progress.v1"
+)
+
+// Accepted tells of one accepted push.
+type Accepted struct {
+	App     int64 `cbor:"1,keyasint"`
+	Msg     int64 `cbor:"2,keyasint"`
+	Targets int64 `cbor:"3,keyasint"`
+	// At is Unix milliseconds.
+	At int64 `cbor:"4,keyasint"`
+}
+
+// Progress tells how many (device, message) pairs of an app newly reached a stage. A pair is counted once for each
+// stage, however often its receipt arrives.
+type Progress struct {
+	App int64 `cbor:"1,keyasint"`
+	// At is when they were counted, Unix milliseconds.
+	At        int64 `cbor:"2,keyasint"`
+	Sent      int64 `cbor:"3,keyasint,omitempty"`
+	Delivered int64 `cbor:"4,keyasint,omitempty"`
+	Displayed int64 `cbor:"5,keyasint,omitempty"`
+	Clicked   int64 `cbor:"6,keyasint,omitempty"`
+	// Failed are those that ended without delivery: expired, displaced, replaced, withdrawn, gone.
+	Failed int64 `cbor:"7,keyasint,omitempty"`
+}

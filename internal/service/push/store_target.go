@@ -1,0 +1,151 @@
+package push
+
+import (
+	"context"
+	"fmt"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/kernel/db"
+)
+
+// Marks on target rows. Each returns 1 when the mark is new.
+
+const (
+	markSentSQL = `update push_target set sent_at = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and sent_at = 0`
+	// A delivery ends the pair as delivered, also when it had been given up before.
+	markDeliveredSQL = `update push_target set delivered_at = $3, settled = 1 where msg_id = $1 and ordinal = $2 and app_id = $4 and delivered_at = 0`
+	markDisplayedSQL = `update push_target set displayed_at = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and displayed_at = 0`
+	markClickedSQL   = `update push_target set clicked_at = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and clicked_at = 0`
+	settleSQL        = `update push_target set settled = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and settled = 0`
+)
+
+// owedRow is a message owed to a device, found among the rows.
+type owedRow struct {
+	message
+	platform audience.Platform
+}
+
+// queryOwedRows returns what the rows owe a device, newest or oldest first.
+func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
+	order := "asc"
+	if newestFirst {
+		order = "desc"
+	}
+	rows, err := d.Query(ctx, `select m.msg_id, m.app_id, m.wide, m.everybody, m.online_only, m.targets, m.override_id, m.send_no,
+			m.accepted_at, m.expires_at, m.payload, t.platform
+		from push_target t join push_message m on m.msg_id = t.msg_id
+		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.expires_at > $3 and (m.online_only = false or $4)
+		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit)
+	if err != nil {
+		return nil, fmt.Errorf("push: owed rows: %w", err)
+	}
+	return collect(rows, func(r *owedRow, scan func(...any) error) error { return scan(append(r.fields(), &r.platform)...) })
+}
+
+// displaceRows settles what the rows owe a device and was accepted before the given message.
+func displaceRows(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, before *message, now int64) (int64, error) {
+	n, err := tx.Exec(ctx, `update push_target set settled = $3 where app_id = $1 and ordinal = $2 and settled = 0 and msg_id in
+		(select t.msg_id from push_target t join push_message m on m.msg_id = t.msg_id
+		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.online_only = false and m.expires_at > $6
+		   and (m.accepted_at < $4 or (m.accepted_at = $4 and m.msg_id < $5)))`,
+		app, int64(ordinal), int64(Overflow), before.AcceptedAt, before.ID, now)
+	if err != nil {
+		return 0, fmt.Errorf("push: displace: %w", err)
+	}
+	return n, nil
+}
+
+// replaceRows settles what is owed of an older message to the targets of the one that replaces it.
+func replaceRows(ctx context.Context, tx *db.Tx, old, by int64) (int64, error) {
+	n, err := tx.Exec(ctx, `update push_target set settled = $3 where msg_id = $1 and settled = 0
+		and ordinal in (select ordinal from push_target where msg_id = $2)`, old, by, int64(Replaced))
+	if err != nil {
+		return 0, fmt.Errorf("push: replace: %w", err)
+	}
+	return n, nil
+}
+
+// expireRows settles what is owed of one expired message.
+func expireRows(ctx context.Context, tx *db.Tx, msg int64) (int64, error) {
+	n, err := tx.Exec(ctx, `update push_target set settled = $2 where msg_id = $1 and settled = 0`, msg, int64(Expired))
+	if err != nil {
+		return 0, fmt.Errorf("push: expire: %w", err)
+	}
+	return n, nil
+}
+
+// queryOwedOrdinals lists the devices that are owed one of the messages.
+func queryOwedOrdinals(ctx context.Context, d *db.DB, ids []int64) ([]uint32, error) {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	rows, err := d.Query(ctx, `select distinct ordinal from push_target where msg_id in (`+db.In(1, len(ids))+`) and settled = 0`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("push: owed devices: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []uint32
+	for rows.Next() {
+		var o uint32
+		if err := rows.Scan(&o); err != nil {
+			return nil, fmt.Errorf("push: owed devices: %w", err)
+		}
+		out = append(out, o)
+	}
+	return out, rows.Err()
+}
+
+// rowCounts are the numbers of one row message on one platform.
+type rowCounts struct {
+	msg      int64
+	platform audience.Platform
+	counts   Counts
+}
+
+func queryRowCounts(ctx context.Context, d *db.DB, app int64, ids []int64) ([]*rowCounts, error) {
+	args := []any{app}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	rows, err := d.Query(ctx, `select msg_id, platform, count(*),
+			sum(case when sent_at > 0 then 1 else 0 end), sum(case when delivered_at > 0 then 1 else 0 end),
+			sum(case when displayed_at > 0 then 1 else 0 end), sum(case when clicked_at > 0 then 1 else 0 end),
+			sum(case when settled = 3 then 1 else 0 end), sum(case when settled = 4 then 1 else 0 end),
+			sum(case when settled = 5 then 1 else 0 end), sum(case when settled = 6 then 1 else 0 end),
+			sum(case when settled = 7 then 1 else 0 end), sum(case when settled = 8 then 1 else 0 end)
+		from push_target where app_id = $1 and msg_id in (`+db.In(2, len(ids))+`) group by msg_id, platform`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("push: count targets: %w", err)
+	}
+	return collect(rows, func(r *rowCounts, scan func(...any) error) error {
+		c := &r.counts
+		return scan(&r.msg, &r.platform, &c.Targets, &c.Sent, &c.Delivered, &c.Displayed, &c.Clicked,
+			&c.Failed[Suppressed], &c.Failed[Replaced], &c.Failed[Withdrawn], &c.Failed[Expired], &c.Failed[Overflow], &c.Failed[Gone])
+	})
+}
+
+// queryDelivered tells of each of the ordinals that is a target of a row message whether it was delivered.
+func queryDelivered(ctx context.Context, d *db.DB, msg int64, ordinals []uint32) (map[uint32]bool, error) {
+	args := []any{msg}
+	for _, o := range ordinals {
+		args = append(args, int64(o))
+	}
+	rows, err := d.Query(ctx, `select ordinal, delivered_at from push_target where msg_id = $1 and ordinal in (`+db.In(2, len(ordinals))+`)`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("push: delivered: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	out := make(map[uint32]bool, len(ordinals))
+	for rows.Next() {
+		var (
+			ordinal uint32
+			at      int64
+		)
+		if err := rows.Scan(&ordinal, &at); err != nil {
+			return nil, fmt.Errorf("push: delivered: %w", err)
+		}
+		out[ordinal] = at > 0
+	}
+	return out, rows.Err()
+}
