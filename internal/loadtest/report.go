@@ -1,0 +1,161 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// Report is the outcome of a run.
+type Report struct {
+	// Devices connected, Messages per round of a broadcast, Size of a message on the wire in bytes (payload).
+	Devices  int    `json:"devices"`
+	Messages int    `json:"messages"`
+	Size     int    `json:"message_bytes"`
+	CPUs     int    `json:"cpus"`
+	System   string `json:"system"`
+	// Peer is the peer's name and version, empty without one.
+	Peer string `json:"peer,omitempty"`
+	Rows []Row  `json:"rows"`
+	// Notes say what a reader has to know, Problems what went wrong: a figure of a round with a problem is not good.
+	Notes    []string `json:"notes,omitempty"`
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Row is one figure, of us and, where there is one, of the peer.
+type Row struct {
+	Section string   `json:"section"`
+	Name    string   `json:"name"`
+	Unit    string   `json:"unit"`
+	Ours    *float64 `json:"ours,omitempty"`
+	Peer    *float64 `json:"peer,omitempty"`
+	// Ratio is Ours/Peer.
+	Ratio *float64 `json:"ratio,omitempty"`
+}
+
+// side says whose figure it is.
+type side int
+
+const (
+	ours side = iota
+	theirs
+)
+
+// String is the name in problems.
+func (s side) String() string {
+	if s == ours {
+		return "borealis"
+	}
+	return PeerName
+}
+
+// set puts a figure into its row.
+func (r *Report) set(s side, section, name, unit string, value float64) {
+	row := r.row(section, name, unit)
+	if s == ours {
+		row.Ours = &value
+	} else {
+		row.Peer = &value
+	}
+	if row.Ours != nil && row.Peer != nil && *row.Peer != 0 {
+		ratio := *row.Ours / *row.Peer
+		row.Ratio = &ratio
+	}
+}
+
+func (r *Report) row(section, name, unit string) *Row {
+	after := len(r.Rows)
+	for i := range r.Rows {
+		if r.Rows[i].Section != section {
+			continue
+		}
+		if after = i + 1; r.Rows[i].Name == name {
+			return &r.Rows[i]
+		}
+	}
+	r.Rows = append(r.Rows, Row{})
+	copy(r.Rows[after+1:], r.Rows[after:])
+	r.Rows[after] = Row{Section: section, Name: name, Unit: unit}
+	return &r.Rows[after]
+}
+
+func (r *Report) notef(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) problemf(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+func newReport(o *Options) *Report {
+	return &Report{
+		Devices: o.Devices, Messages: o.Messages, Size: o.Size, CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version(),
+	}
+}
+
+// WriteJSON writes the report as one JSON document.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// WriteTable writes the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	peer := r.Peer
+	if peer == "" {
+		peer = "-"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%d devices, messages of %d bytes, %d CPUs, %s\n", r.Devices, r.Size, r.CPUs, r.System)
+	section := ""
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		if row.Section != section {
+			section = row.Section
+			fmt.Fprintf(t, "\n%s\tborealis\t%s\tours/peer\t\n", strings.ToUpper(section), peer)
+		}
+		fmt.Fprintf(t, "%s, %s\t%s\t%s\t%s\t\n", row.Name, row.Unit, figure(row.Ours), figure(row.Peer), figure(row.Ratio))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "\nNote: %s\n", n)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "\nPROBLEM: %s\n", p)
+	}
+	return nil
+}
+
+// figure writes a number with three significant digits, thousands in full.
+func figure(v *float64) string {
+	switch {
+	case v == nil:
+		return "-"
+	case *v >= 100 || *v <= -100:
+		return group(strconv.FormatFloat(*v, 'f', 0, 64))
+	case *v >= 10:
+		return strconv.FormatFloat(*v, 'f', 1, 64)
+	case *v >= 0.095 || *v == 0:
+		return strconv.FormatFloat(*v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(*v, 'g', 2, 64)
+}
+
+// group puts commas between thousands.
+func group(digits string) string {
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
