@@ -1,0 +1,45 @@
+// Command borealis is the whole platform in one binary: the server, and what operators and developers need beside it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // calendars work on machines without a time zone database
+
+	"github.com/alecthomas/kong"
+
+	"borealis/internal/kernel/config"
+)
+
+type commands struct {
+	Serve   ServeCmd   `cmd:"" help:"Run the server."`
+	Demo    DemoCmd    `cmd:"" help:"Run a server with simulated devices and send one real push."`
+	App     AppCmd     `cmd:"" help:"Administer the apps of a running server, over its admin socket."`
+	Push    PushCmd    `cmd:"" help:"Send a push through the REST API."`
+	Device  DeviceCmd  `cmd:"" help:"Run simulated devices that print what they receive."`
+	Bench   BenchCmd   `cmd:"" help:"Measure a server, beside a peer in the same run."`
+	Config  ConfigCmd  `cmd:"" help:"Print the configuration file with its defaults."`
+	OpenAPI OpenAPICmd `cmd:"" name:"openapi" help:"Print the OpenAPI document of the native API."`
+	Doctor  DoctorCmd  `cmd:"" help:"Look for what in this environment will hurt."`
+	Version VersionCmd `cmd:"" help:"Print what this binary was built from."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var cli commands
+	parser := kong.Must(&cli, append(config.Options(),
+		kong.Name("borealis"), kong.Description("Push, statistics and more for app developers, on your own machines."),
+		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))...)
+	kctx, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if err := kctx.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "borealis:", err)
+		stop()
+		os.Exit(1)
+	}
+}

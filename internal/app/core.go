@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/engine/device"
+	"borealis/internal/engine/device/deviceevent"
+	"borealis/internal/engine/deviceid"
+	"borealis/internal/engine/edge/edgewire"
+	"borealis/internal/engine/gate"
+	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/audit"
+	"borealis/internal/kernel/bus"
+	"borealis/internal/kernel/bus/outbox"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/config"
+	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/lease"
+	"borealis/internal/kernel/ratelimit"
+	"borealis/internal/kernel/secret"
+	"borealis/internal/kernel/web"
+	"borealis/internal/platform/account"
+	"borealis/internal/service/push"
+	"borealis/internal/service/stat"
+)
+
+const (
+	// maxRateKeys bounds the memory of rate limits.
+	maxRateKeys = 200_000
+	// auditKey is the purpose under which the audit log derives the key of its chain.
+	auditKey = "audit"
+	// calendarZone is where days turn, unless an app says otherwise.
+	calendarZone = "Asia/Shanghai"
+)
+
+// core is what a node with a database is made of.
+type core struct {
+	log     *slog.Logger
+	clock   clock.Clock
+	proxies web.Proxies
+
+	db       *db.DB
+	keys     *secret.Keys
+	codec    *deviceid.Codec
+	outbox   *outbox.Outbox
+	leases   *lease.Keeper
+	gate     *gate.Gate
+	account  *account.Service
+	presence *presence.Presence
+	audience *audience.Index
+	devices  *device.Registry
+	push     *push.Service
+	stat     *stat.Service
+	owner    *owner
+	admin    *adminServer
+}
+
+// openCore opens the database, migrates it, and builds the parts. Nothing runs yet.
+func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, reg prometheus.Registerer, log *slog.Logger) (*core, error) {
+	c := &core{log: log, clock: clock.System{}}
+	var err error
+	if c.proxies, err = web.ParseProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(calendarZone)
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("app: data directory: %w", err)
+	}
+	c.db, err = db.Open(ctx, db.Options{URL: string(cfg.DatabaseURL), Path: filepath.Join(cfg.DataDir, "borealis.db"), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.build(ctx, cfg, b, node, zone, reg); err != nil {
+		return nil, errors.Join(err, c.db.Close())
+	}
+	return c, nil
+}
+
+func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, zone *time.Location, reg prometheus.Registerer) error {
+	for _, migrate := range []func(context.Context, *db.DB) error{
+		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, push.Migrate, stat.Migrate,
+	} {
+		if err := migrate(ctx, c.db); err != nil {
+			return err
+		}
+	}
+	var err error
+	if c.keys, err = loadKeys(ctx, cfg, c.db); err != nil {
+		return err
+	}
+	if c.codec, err = deviceCodec(c.keys); err != nil {
+		return err
+	}
+	c.outbox = outbox.New(c.db, c.clock, c.log)
+	c.gate = gate.New(ratelimit.NewWindows[gate.RateKey](c.clock, time.Minute, maxRateKeys))
+	c.account = account.New(c.db, b, c.gate, c.keys, audit.New(c.clock, c.keys.Derive(auditKey)), c.clock, c.log)
+	c.presence = presence.New(b, c.clock, c.log, node)
+	c.audience = audience.New(c.db, b, device.NewRows(c.db), c.clock, c.log)
+	c.devices, err = device.New(device.Deps{
+		DB: c.db, Audience: c.audience, Gate: c.gate, IDs: c.codec, Sealer: c.keys, Clock: c.clock, Log: c.log, Bus: b,
+		Presence: c.presence, Endpoints: endpoints(cfg), ClientIP: c.proxies.ClientIP,
+		Limiter:      registrationLimiter(c.clock, cfg.RegistrationsPerMinute),
+		OnRegistered: c.deviceRegistered,
+	})
+	if err != nil {
+		return err
+	}
+	c.leases = lease.New(c.db, c.clock, c.log, "push", node, edgewire.Partitions, lease.Events{
+		Acquired: func(ctx context.Context, p int, fence int64) { c.owner.acquired(ctx, p, fence) },
+		Lost:     func(p int) { c.owner.lost(p) },
+	})
+	c.push = push.New(push.Deps{
+		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
+		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node, Zone: zone,
+	})
+	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
+	c.owner = newOwner(b, c.devices, c.push, c.presence, c.log)
+	c.admin = newAdminServer(c, filepath.Join(cfg.DataDir, AdminSocket))
+	registerCoreMetrics(reg, c)
+	return c.answerEdges(b)
+}
+
+// deviceRegistered puts the event into the transaction that registers the device.
+func (c *core) deviceRegistered(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, platform audience.Platform) error {
+	return c.outbox.Publish(ctx, tx, deviceevent.TopicRegistered, deviceevent.Registered{
+		App: app, Ordinal: ordinal, Platform: uint8(platform), At: clock.Millis(c.clock.Now()),
+	})
+}
+
+// answerEdges serves what every core node can answer.
+func (c *core) answerEdges(b *bus.Bus) error {
+	_, err := b.Subscribe(edgewire.SubjectApp, edgewire.QueueCore, func(m *bus.Msg) {
+		var in edgewire.AppRequest
+		err := m.Decode(&in)
+		if err == nil {
+			facts := edgewire.AppFacts{AppKey: in.AppKey}
+			if app := c.gate.App(in.AppKey); app != nil {
+				facts = account.Facts(app)
+			}
+			err = m.Respond(facts)
+		}
+		if err != nil {
+			c.log.Warn("facts of an app not answered", "err", err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	_, err = b.Subscribe(subjectKeys, edgewire.QueueCore, func(m *bus.Msg) {
+		if err := m.Respond(keysReply{Fingerprint: c.keys.Fingerprint()}); err != nil {
+			c.log.Warn("fingerprint not answered", "err", err)
+		}
+	})
+	return err
+}
+
+// limiter bounds registrations from one address.
+type limiter struct {
+	buckets *ratelimit.Buckets[netip.Prefix]
+}
+
+func registrationLimiter(c clock.Clock, perMinute int) device.RegistrationLimiter {
+	if perMinute == 0 {
+		return nil
+	}
+	return limiter{ratelimit.NewBuckets[netip.Prefix](c, perMinute, perMinute, maxRateKeys)}
+}
+
+// AllowRegistration implements device.RegistrationLimiter.
+func (l limiter) AllowRegistration(_ int64, from netip.Addr) bool {
+	return l.buckets.Allow(ratelimit.IPKey(from))
+}
+
+// endpoints tells a device that registered by a Host where to connect.
+func endpoints(cfg *config.Config) func(host string) []string {
+	port := func(addr string) string {
+		_, p, _ := net.SplitHostPort(addr)
+		return p
+	}
+	return func(host string) []string {
+		name, httpPort, err := net.SplitHostPort(host)
+		if err != nil {
+			name, httpPort = host, ""
+		}
+		var out []string
+		if cfg.TLS() && cfg.MQTTSAddr != "" {
+			out = append(out, "mqtts://"+net.JoinHostPort(name, port(cfg.MQTTSAddr)))
+		}
+		if cfg.MQTTAddr != "" {
+			out = append(out, "tcp://"+net.JoinHostPort(name, port(cfg.MQTTAddr)))
+		}
+		scheme := "ws://"
+		if cfg.TLS() {
+			scheme = "wss://"
+		}
+		at := name
+		if httpPort != "" {
+			at = net.JoinHostPort(name, httpPort)
+		}
+		return append(out, scheme+at+"/mqtt")
+	}
+}
+
+// healthy reports whether the node can serve.
+func (c *core) healthy(r *http.Request) error { return c.db.Ping(r.Context()) }
