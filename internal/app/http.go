@@ -1,6 +1,7 @@
 package app
 
 import (
+	"maps"
 	"net/http"
 	"net/http/pprof"
 
@@ -66,6 +67,11 @@ func nativeAPI(mux *http.ServeMux) huma.API {
 	cfg.DocsPath, cfg.SchemasPath = "", ""
 	cfg.CreateHooks = nil // no $schema members in answers
 	cfg.OpenAPIPath = "/api/openapi"
+	// Bodies are JSON whatever they claim to be: `curl -d` claims a form, and small devices claim nothing true.
+	cfg.Formats = maps.Clone(cfg.Formats)
+	for _, claimed := range []string{"application/x-www-form-urlencoded", "text/plain", "application/octet-stream"} {
+		cfg.Formats[claimed] = huma.DefaultJSONFormat
+	}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"app":    {Type: "http", Scheme: "basic", Description: "AppKey and master secret"},
 		"device": {Type: "http", Scheme: "basic", Description: "registration id and device secret"},
