@@ -89,7 +89,7 @@ func (c *AppShowCmd) Run(ctx context.Context) error {
 type AppSetCmd struct {
 	adminFlags
 	Key     string   `arg:"" help:"AppKey."`
-	Changes []string `arg:"" name:"name=value" help:"Settings to change; also name=… and state=enabled|disabled|suspended."`
+	Changes []string `arg:"" name:"name=value" help:"Settings to change; also name=…, state=enabled|disabled|suspended and limits=vendor-free-tier."`
 }
 
 // Run changes the settings.

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Settings of one app. The struct is the only definition: names, defaults and bounds are its tags, and documentation,
@@ -28,10 +27,9 @@ type Settings struct {
 	IPAllow         []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
 }
 
-// VendorFreeTier are the limits the vendor's free plan has, for tests and for who wants them.
-func (s Settings) VendorFreeTier() Settings {
+// VendorFreeTier sets the limits of the vendor's free plan, for who wants to find out whether a caller lives with them.
+func (s *Settings) VendorFreeTier() {
 	s.PushRate, s.DeviceRate, s.ReportRate, s.BroadcastCap = 600, 600, 2400, 10
-	return s
 }
 
 // DefaultSettings are those of a new app.
@@ -104,14 +102,6 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 		}
 	}
 	return nil
-}
-
-// TTL is how long a push lives: requested seconds, or nil for the default.
-func (s Settings) TTL(requested *int64) time.Duration {
-	if requested == nil {
-		return time.Duration(min(s.DefaultTTL, s.MaxTTL)) * time.Second
-	}
-	return time.Duration(min(*requested, int64(s.MaxTTL))) * time.Second
 }
 
 // AllowsIP reports whether the server API may be called from the address.

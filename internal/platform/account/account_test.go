@@ -128,6 +128,9 @@ func TestBadNamesAndSettingsStoreNothing(t *testing.T) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
+	if set, err := n.SetApp(ctx, "tester", made.Key, []account.Assignment{{Name: "limits", Value: "none"}}); err == nil {
+		t.Errorf("an unknown preset made %+v", set.Settings)
+	}
 	after, err := n.App(ctx, made.Key)
 	if err != nil || after.Revision != 1 || after.Settings.OfflineMessages != 5 {
 		t.Errorf("something was stored: %+v, %v", after, err)

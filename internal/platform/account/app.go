@@ -116,7 +116,7 @@ type Assignment struct {
 	Value string `json:"value"`
 }
 
-// SetApp changes settings, or the pseudo-settings "name" and "state", all or none.
+// SetApp changes settings, or one of "name", "state" and "limits" (a preset), all or none.
 func (s *Service) SetApp(ctx context.Context, actor, key string, changes []Assignment) (*App, error) {
 	var app *App
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -143,6 +143,9 @@ func (s *Service) SetApp(ctx context.Context, actor, key string, changes []Assig
 	return app, nil
 }
 
+// vendorFreeTier is the name of a preset of limits.
+const vendorFreeTier = "vendor-free-tier"
+
 func (a *App) assign(c Assignment) error {
 	switch c.Name {
 	case "name":
@@ -156,6 +159,11 @@ func (a *App) assign(c Assignment) error {
 			return &InvalidError{"state", fmt.Sprintf("%q is not one of: enabled disabled suspended", c.Value)}
 		}
 		a.State = state
+	case "limits":
+		if c.Value != vendorFreeTier {
+			return &InvalidError{"limits", fmt.Sprintf("%q is not one of: %s", c.Value, vendorFreeTier)}
+		}
+		a.Settings.VendorFreeTier()
 	default:
 		if err := a.Settings.Set(c.Name, c.Value); err != nil {
 			return &InvalidError{c.Name, strings.TrimPrefix(err.Error(), c.Name+": ")}
