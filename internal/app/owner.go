@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -129,8 +130,15 @@ func (o *owner) connect(ctx context.Context, in edgewire.Connect) (edgewire.Conn
 	return out, nil
 }
 
+// receipts merges what an edge reports. What cannot be read is refused; what could not be stored gets no answer, so
+// that the edge repeats it.
 func (o *owner) receipts(ctx context.Context, in edgewire.Receipts) (edgewire.Ack, error) {
-	return edgewire.Ack{OK: true}, o.push.MergeReceipts(ctx, in)
+	err := o.push.MergeReceipts(ctx, in)
+	if errors.Is(err, push.ErrReceipt) {
+		o.log.Error("receipts of an edge refused", "edge", in.Edge, "err", err)
+		return edgewire.Ack{}, nil
+	}
+	return edgewire.Ack{OK: true}, err
 }
 
 func (o *owner) up(ctx context.Context, in edgewire.Up) (edgewire.UpReply, error) {

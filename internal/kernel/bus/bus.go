@@ -175,8 +175,8 @@ func (b *Bus) Subscribe(subject, queue string, handle func(*Msg)) (*Subscription
 	return &Subscription{sub: sub}, nil
 }
 
-// OnReconnect registers fn to run after every reconnect to an external server: messages sent in between are lost,
-// so whoever keeps state from messages reloads it.
+// OnReconnect registers fn to run after every reconnect to an external server, after the functions registered before:
+// messages sent in between are lost, so whoever keeps state from messages reloads it.
 func (b *Bus) OnReconnect(fn func()) {
 	prev := b.conn.ReconnectHandler()
 	b.conn.SetReconnectHandler(func(c *nats.Conn) {
@@ -187,9 +187,14 @@ func (b *Bus) OnReconnect(fn func()) {
 	})
 }
 
-// OnDrop registers fn to run when a subscription of this node overflowed and lost messages.
+// OnDrop registers fn to run when a subscription of this node overflowed and lost messages, after the functions
+// registered before.
 func (b *Bus) OnDrop(fn func(subject string)) {
-	b.conn.SetErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+	prev := b.conn.ErrorHandler()
+	b.conn.SetErrorHandler(func(c *nats.Conn, sub *nats.Subscription, err error) {
+		if prev != nil {
+			prev(c, sub, err)
+		}
 		if errors.Is(err, nats.ErrSlowConsumer) && sub != nil {
 			fn(sub.Subject)
 		}

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -45,6 +46,9 @@ func (m *mark) bitmap() *roaring.Bitmap {
 	return roaring.BitmapOf(m.ordinals...)
 }
 
+// ErrReceipt is wrapped by errors of receipts that cannot be read; repeating them does not help.
+var ErrReceipt = errors.New("push: receipt not understood")
+
 // receiptMarks reads the receipts of an edge.
 func receiptMarks(r edgewire.Receipts) ([]mark, error) {
 	marks := make([]mark, 0, len(r.Items))
@@ -56,12 +60,12 @@ func receiptMarks(r edgewire.Receipts) ([]mark, error) {
 		case edgewire.Delivered:
 			m.stage = stageDelivered
 		default:
-			return nil, fmt.Errorf("push: receipt with unknown stage %d", item.Stage)
+			return nil, fmt.Errorf("%w: stage %d", ErrReceipt, item.Stage)
 		}
 		if len(item.Set) > 0 {
 			m.set, m.ordinals = roaring.New(), nil
 			if err := m.set.UnmarshalBinary(item.Set); err != nil {
-				return nil, fmt.Errorf("push: receipt set of message %d: %w", item.Msg, err)
+				return nil, fmt.Errorf("%w: set of message %d: %w", ErrReceipt, item.Msg, err)
 			}
 		}
 		marks = append(marks, m)
