@@ -110,8 +110,10 @@ type extra struct {
 	// progress is the tick at which the socket last took something, and left what was left then.
 	progress uint32
 	left     int
-	ups      []up
-	upsBusy  bool
+	// ups wait for the core, or are under way: the first, if upsBusy.
+	ups     []up
+	upBytes int
+	upsBusy bool
 }
 
 type unsent struct {

@@ -57,11 +57,25 @@ func (l *loop) enqueueUp(s *session, topic string, p *mqtt.Publish) {
 		return
 	}
 	x.ups = append(x.ups, up{topic: topic, payload: append([]byte(nil), p.Payload...), id: p.PacketID})
-	if len(x.ups) >= limit && s.version != mqtt.V5 || len(x.ups) > limit {
-		// A client that knows no limit is not read further until there is room.
+	x.upBytes += len(p.Payload)
+	if l.upsFull(s) {
 		s.set(paused)
 	}
 	l.startUp(s)
+}
+
+// upsFull reports whether the session is not read further until an up message is answered: there are as many as a
+// client may send that knows a limit, or more than one large packet's worth of bytes.
+func (l *loop) upsFull(s *session) bool {
+	x, limits := s.more, &l.edge.limits
+	if x == nil {
+		return false
+	}
+	most := limits.Ups
+	if s.version == mqtt.V5 {
+		most++ // so that one beyond the limit is seen and answered with its code
+	}
+	return len(x.ups) >= most || x.upBytes > limits.UpPacket
 }
 
 // startUp hands the oldest up message to the core if none is under way.
@@ -96,6 +110,7 @@ func (l *loop) answerUp(s *session, reply edgewire.UpReply) {
 	}
 	first := x.ups[0]
 	x.ups[0] = up{}
+	x.upBytes -= len(first.payload)
 	x.ups = x.ups[1:]
 	x.upsBusy = false
 	l.edge.metrics.ups.WithLabelValues(upLabel(reply.Code)).Inc()
@@ -114,7 +129,7 @@ func (l *loop) answerUp(s *session, reply edgewire.UpReply) {
 		}
 	}
 	l.startUp(s)
-	if s.has(paused) && len(x.ups) < l.edge.limits.Ups {
+	if s.has(paused) && !l.upsFull(s) {
 		s.clear(paused)
 		l.input(s, nil)
 	}
