@@ -110,7 +110,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.outbox = outbox.New(c.db, c.clock, c.log)
 	c.gate = gate.New(ratelimit.NewWindows[gate.RateKey](c.clock, time.Minute, maxRateKeys))
 	c.account = account.New(c.db, b, c.gate, c.keys, audit.New(c.clock, c.keys.Derive(auditKey)), c.clock, c.log)
-	c.presence = presence.New(b, c.clock, c.log, node)
+	c.presence = presence.New(b, c.clock, c.log, node, c.left)
 	c.audience = audience.New(c.db, b, device.NewRows(c.db), c.clock, c.log)
 	c.devices, err = device.New(device.Deps{
 		DB: c.db, Audience: c.audience, Gate: c.gate, IDs: c.codec, Sealer: c.keys, Clock: c.clock, Log: c.log, Bus: b,
@@ -141,6 +141,13 @@ func (c *core) deviceRegistered(ctx context.Context, tx *db.Tx, app int64, ordin
 	return c.outbox.Publish(ctx, tx, deviceevent.TopicRegistered, deviceevent.Registered{
 		App: app, Ordinal: ordinal, Platform: uint8(platform), At: clock.Millis(c.clock.Now()),
 	})
+}
+
+// left notes when devices were last online, on the node that owns their app.
+func (c *core) left(app int64, devices []uint32) {
+	if _, err := c.leases.Fence(edgewire.Partition(app)); err == nil {
+		c.devices.Seen(app, devices)
+	}
 }
 
 // answerEdges serves what every core node can answer.

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -33,7 +35,7 @@ func (a *App) publicHandler() (http.Handler, error) {
 	stack := web.Stack{Log: a.log, Clock: clock.System{}, Observe: func(r web.Record) {
 		requests.Observe(r.Route, r.Method, r.Status, r.Took)
 	}}
-	return a.withHealth(stack.Wrap(compat.Path(mux))), nil
+	return a.withHealth(stack.Wrap(refuseLarge(compat.Path(mux)))), nil
 }
 
 // withHealth answers probes before everything else: they come every few seconds, and their 503 while the node starts is
@@ -48,6 +50,23 @@ func (a *App) withHealth(next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
+	})
+}
+
+// maxNativeBody bounds the bodies of the native API; each of its routes has a smaller limit of its own.
+const maxNativeBody = 1 << 20
+
+// refuseLarge answers native calls that announce a body beyond every limit, before it is sent.
+func refuseLarge(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxNativeBody && (strings.HasPrefix(r.URL.Path, "/device/") || strings.HasPrefix(r.URL.Path, "/api/")) {
+			w.Header().Set("Connection", "close")
+			web.WriteProblem(w, r, web.Problem{
+				Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has %d bytes, at most %d are read", r.ContentLength, maxNativeBody),
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -14,6 +14,9 @@ const (
 	service  = "internal/service"
 	platform = "internal/platform"
 	app      = "internal/app"
+	// Beside the house stand programs that play its visitors; they know the wire and nothing behind it.
+	simulate = "internal/simulate"
+	loadtest = "internal/loadtest"
 )
 
 // engineNeighbours are the engine packages that an engine room may import besides its own. Each line is a decision.
@@ -54,6 +57,11 @@ func forbidden(from, to string, test bool) string {
 			return ""
 		}
 		return "an engine room imports kernel and the neighbours on its list"
+	case within(from, simulate), within(from, loadtest):
+		if within(to, simulate) || within(to, "internal/engine/edge/mqtt") || test && within(to, engine) {
+			return ""
+		}
+		return "simulated devices and load know kernel and the wire only"
 	case within(from, service), within(from, platform):
 		if within(to, engine) || isEvents(to) {
 			return ""
@@ -106,6 +114,10 @@ func TestTheLaw(t *testing.T) {
 		{"internal/app", "internal/service/push", true},
 		{"internal/service/push", "internal/app", false},
 		{"internal/archtest", "internal/engine/gate", false},
+		{"internal/loadtest", "internal/simulate", true},
+		{"internal/simulate", "internal/engine/edge/mqtt", true},
+		{"internal/simulate", "internal/engine/edge", false},
+		{"internal/service/push", "internal/simulate", false},
 		{"cmd/borealis", "internal/app", true},
 		{"test/e2e", "internal/app", true},
 		{"sdk/go", "internal/engine/edge/mqtt", false},
@@ -135,7 +147,7 @@ func TestEveryPackageIsOnAFloor(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t, ".go") {
 		dir := path.Dir(f)
-		if !within(dir, "internal") || dir == "internal/archtest" || within(dir, app) {
+		if !within(dir, "internal") || dir == "internal/archtest" || within(dir, app) || within(dir, simulate) || within(dir, loadtest) {
 			continue
 		}
 		if r := room(dir); !slices.Contains([]string{kernel, engine, service, platform}, path.Dir(r)) {

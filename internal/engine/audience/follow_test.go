@@ -87,14 +87,21 @@ func TestRounds(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	r.mu.Lock()
-	for r.next == nil { // until one of the ten leads
-		r.mu.Unlock()
+	leads := func() bool {
 		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.next != nil
 	}
-	r.mu.Unlock()
-	if err := r.do(cancelled, second); !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller whose context ended: %v", err)
+	for deadline := time.Now().Add(10 * time.Second); !leads(); { // until one of the ten leads
+		if time.Now().After(deadline) {
+			t.Error("nobody waits for the run that has begun")
+			break
+		}
+	}
+	if leads() {
+		if err := r.do(cancelled, second); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller whose context ended: %v", err)
+		}
 	}
 	close(release)
 	wg.Wait()

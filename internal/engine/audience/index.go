@@ -157,50 +157,40 @@ func (x *Index) view(app int64) *state {
 	return s
 }
 
-// Run applies what other nodes announce until ctx ends. Without it, and when an announcement is lost, Sync still is
+// Run applies what other nodes announce, and trims the log now and then, until ctx ends. Without it, and when an announcement is lost, Sync still is
 // exact; what does not call Sync sees the changes of other nodes later.
 func (x *Index) Run(ctx context.Context) error {
-	if x.alone || x.bus == nil {
-		<-ctx.Done()
-		return nil
-	}
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
 	var (
 		mu    sync.Mutex
 		dirty = make(map[int64]bool) // bounded by the apps in use
 		wake  = make(chan struct{}, 1)
 	)
-	mark := func(app int64) {
-		mu.Lock()
-		dirty[app] = true
-		mu.Unlock()
-		select {
-		case wake <- struct{}{}:
-		default:
+	if !x.alone && x.bus != nil {
+		stop, err := x.listen(func(app int64) {
+			mu.Lock()
+			dirty[app] = true
+			mu.Unlock()
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+		if err != nil {
+			return err
 		}
+		defer stop()
 	}
-	sub, err := x.bus.Subscribe(SubjectChanged, "", func(m *bus.Msg) {
-		var c Changed
-		if err := m.Decode(&c); err != nil {
-			x.log.Warn("audience announcement not understood", "err", err)
-			return
-		}
-		if s := x.loaded(c.App); s != nil && s.pos.Load() < c.Pos {
-			mark(c.App)
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("audience: %w", err)
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	x.bus.OnReconnect(func() {
-		for _, app := range x.loadedApps() {
-			mark(app)
-		}
-	})
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-trim.C:
+			if err := x.Maintain(ctx); err != nil && ctx.Err() == nil {
+				x.log.Warn("audience log not trimmed", "err", err)
+			}
+			continue
 		case <-wake:
 		}
 		mu.Lock()
@@ -213,6 +203,32 @@ func (x *Index) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// trimEvery is the pause between two rounds of trimming the log.
+const trimEvery = 5 * time.Minute
+
+// listen calls mark for each app whose log another node has appended to.
+func (x *Index) listen(mark func(app int64)) (stop func(), err error) {
+	sub, err := x.bus.Subscribe(SubjectChanged, "", func(m *bus.Msg) {
+		var c Changed
+		if err := m.Decode(&c); err != nil {
+			x.log.Warn("audience announcement not understood", "err", err)
+			return
+		}
+		if s := x.loaded(c.App); s != nil && s.pos.Load() < c.Pos {
+			mark(c.App)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audience: %w", err)
+	}
+	x.bus.OnReconnect(func() {
+		for _, app := range x.loadedApps() {
+			mark(app)
+		}
+	})
+	return func() { _ = sub.Unsubscribe() }, nil
 }
 
 func (x *Index) loaded(app int64) *state {

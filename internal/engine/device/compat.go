@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"borealis/internal/engine/audience"
@@ -40,9 +39,6 @@ const (
 
 // vendorZone is what times without a zone are in.
 var vendorZone = time.FixedZone("UTC+8", 8*3600)
-
-// aliasPlatforms are those that the new format of an alias' devices can tell: clients know no other name.
-const aliasPlatforms = audience.PlatformSet(1<<audience.Android | 1<<audience.IOS | 1<<audience.QuickApp | 1<<audience.HMOS)
 
 // CompatRoutes hands out the calls under /v3/devices, /v3/aliases and /v3/tags as patterns of http.ServeMux.
 // Authentication, limits and the forgiving routes (trailing slashes, other prefixes) are around them.
@@ -221,123 +217,12 @@ func (r *Registry) lastSeen(ctx context.Context, app int64, ordinals []uint32) (
 	return out, nil
 }
 
-// glued is what one client appends to an alias when it has no other parameter.
-const glued = "&new_format=true"
-
-// aliasOf is the alias that the path names, and whether the new format is asked for.
-func aliasOf(req *http.Request) (alias string, newFormat bool, err error) {
-	alias = req.PathValue("alias")
-	newFormat = req.URL.Query().Get("new_format") == "true"
-	if cut, found := strings.CutSuffix(alias, glued); found {
-		alias, newFormat = cut, true
-	}
-	if err := audience.CheckAlias(alias); err != nil {
-		return "", false, badParameter("alias %s", err)
-	}
-	return alias, newFormat, nil
-}
-
 func platformsOf(req *http.Request) (audience.PlatformSet, error) {
 	set, err := audience.ParsePlatforms(req.URL.Query().Get("platform"))
 	if err != nil {
 		return 0, badParameter("platform: %s", err)
 	}
 	return set, nil
-}
-
-type aliasDevice struct {
-	RegistrationID string  `json:"registration_id"`
-	Platform       string  `json:"platform"`
-	LastOnlineDate *string `json:"last_online_date"`
-}
-
-func (r *Registry) compatGetAlias(req *http.Request, app *gate.App) (any, error) {
-	alias, newFormat, err := aliasOf(req)
-	if err != nil {
-		return nil, err
-	}
-	platforms, err := platformsOf(req)
-	if err != nil {
-		return nil, err
-	}
-	ctx := req.Context()
-	if err := r.Audience.Sync(ctx, app.ID); err != nil {
-		return nil, err
-	}
-	if newFormat {
-		platforms &= aliasPlatforms
-	}
-	devices := r.onPlatforms(app.ID, r.Audience.DevicesOfAlias(app.ID, alias), platforms)
-	limit := maxIDs // what an app without a limit gets
-	if n := app.Settings.AliasDevices; n > 0 {
-		limit = max(n, 10)
-	}
-	devices = devices[:min(limit, len(devices))]
-	if !newFormat {
-		ids := make([]string, 0, len(devices))
-		for _, d := range devices {
-			ids = append(ids, r.ID(app.ID, d))
-		}
-		return map[string][]string{"registration_ids": ids}, nil
-	}
-	seen, err := r.lastSeen(ctx, app.ID, devices)
-	if err != nil {
-		return nil, err
-	}
-	data := make([]aliasDevice, 0, len(devices))
-	for _, d := range devices {
-		p, _ := r.Audience.PlatformOf(app.ID, d)
-		item := aliasDevice{RegistrationID: r.ID(app.ID, d), Platform: p.String()}
-		if at := seen[d]; at != 0 {
-			date := clock.FromMillis(at).In(vendorZone).Format(time.DateOnly)
-			item.LastOnlineDate = &date
-		}
-		data = append(data, item)
-	}
-	return map[string][]aliasDevice{"data": data}, nil
-}
-
-func (r *Registry) compatUnbindAlias(req *http.Request, app *gate.App) (any, error) {
-	alias, _, err := aliasOf(req)
-	if err != nil {
-		return nil, err
-	}
-	body, err := readBody(req)
-	if err != nil {
-		return nil, err
-	}
-	lists, err := body.object("registration_ids")
-	if err != nil {
-		return nil, err
-	}
-	remove, err := lists.strings("remove")
-	if err != nil {
-		return nil, err
-	}
-	if len(remove) == 0 || len(remove) > maxIDs {
-		return nil, badParameter("registration_ids.remove must have 1 to %d elements", maxIDs)
-	}
-	devices, err := r.compatResolve(req.Context(), app, remove, codePartly)
-	if err != nil {
-		return nil, err
-	}
-	return nil, r.Unalias(req.Context(), app, alias, devices)
-}
-
-func (r *Registry) compatDeleteAlias(req *http.Request, app *gate.App) (any, error) {
-	alias, _, err := aliasOf(req)
-	if err != nil {
-		return nil, err
-	}
-	platforms, err := platformsOf(req)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Audience.Sync(req.Context(), app.ID); err != nil {
-		return nil, err
-	}
-	devices := r.onPlatforms(app.ID, r.Audience.DevicesOfAlias(app.ID, alias), platforms)
-	return nil, r.Unalias(req.Context(), app, alias, devices)
 }
 
 func (r *Registry) compatTags(req *http.Request, app *gate.App) (any, error) {

@@ -23,7 +23,7 @@ func (r *Registry) Connect(ctx context.Context, c edgewire.Connect) edgewire.Con
 	case app.State != gate.Enabled:
 		return edgewire.Connected{Refusal: edgewire.NotAuthorized}
 	}
-	_, err := r.admit(ctx, app, deviceid.Ref{Epoch: c.Epoch, Ordinal: c.Ordinal}, c.Generation)
+	w, err := r.admit(ctx, app, deviceid.Ref{Epoch: c.Epoch, Ordinal: c.Ordinal}, c.Generation)
 	var refusal *Error
 	switch {
 	case errors.As(err, &refusal):
@@ -32,7 +32,7 @@ func (r *Registry) Connect(ctx context.Context, c edgewire.Connect) edgewire.Con
 		r.Log.Warn("device not admitted", "app", app.ID, "err", err)
 		return edgewire.Connected{Refusal: edgewire.Unavailable}
 	}
-	return edgewire.Connected{Refusal: edgewire.Admitted, Conn: r.nextConn()}
+	return edgewire.Connected{Refusal: edgewire.Admitted, Conn: r.nextConn(), Known: !w.fresh}
 }
 
 // nextConn rises with every call and, by the clock, over restarts and nodes.
@@ -87,6 +87,7 @@ func (r *Registry) admit(ctx context.Context, app *gate.App, ref deviceid.Ref, g
 		if err := r.join(ctx, app.ID, w); err != nil {
 			return nil, err
 		}
+		w.fresh = true
 	}
 	r.Seen(app.ID, []uint32{w.ordinal})
 	return w, nil

@@ -243,7 +243,6 @@ func TestAuthenticateFindsNewApps(t *testing.T) {
 		t.Errorf("app %d (%v)", app, err)
 	}
 	two := n.register(2, Registration{Platform: audience.Web})
-	n.clock.Advance(appListLife)
 	if app, err := auth(two); app != 2 || err != nil {
 		t.Errorf("app %d (%v)", app, err)
 	}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"borealis/internal/engine/audience"
 	"borealis/internal/engine/deviceid"
 	"borealis/internal/engine/edge/edgewire"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
 )
@@ -69,6 +72,18 @@ func TestEpochs(t *testing.T) {
 			}
 			if got := n.connect(1, kept); got.Refusal != edgewire.Admitted {
 				t.Errorf("a device of the backup: %+v", got)
+			}
+		}
+		// What the backend signed for the lost device is no good for the one that has its number now.
+		app := n.publish(1, func(a *gate.App) { a.Settings.DeviceAlias = "server" })
+		for id, want := range map[string]bool{lost: false, fresh.RegistrationID: true} {
+			signature, err := Sign(masterSecret, Claims{RegistrationID: id, Alias: "u", Exp: clock.Millis(start.Add(time.Hour))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = n.SetProfile(ctx, app, fresh.Ordinal, ProfileChange{Alias: ptr("u"), AliasSignature: signature}, ByDevice)
+			if (err == nil) != want || err != nil && !IsKind(err, Denied) {
+				t.Errorf("alias signed for %s: %v", id, err)
 			}
 		}
 		// Restoring the same backup again: the caller remembers that 7 was reached.

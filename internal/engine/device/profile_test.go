@@ -309,6 +309,11 @@ func TestNewestOwnerOfTokenWins(t *testing.T) {
 		if got, _ := n.Tokens(ctx, 2, elsewhere); len(got) != 1 {
 			t.Error("the token of another app was taken")
 		}
+		put(1, a, Token{Channel: "apns", Token: long}) // and back to the lower ordinal
+		put(1, a, Token{Channel: "apns", Token: long})
+		if got, _ := n.Tokens(ctx, 1, b); len(got) != 0 {
+			t.Errorf("taken back: %v", got)
+		}
 		put(1, b, Token{Channel: "apns", Token: "new"})
 		put(1, b, Token{Channel: "apns"})
 		if got, _ := n.Tokens(ctx, 1, b); len(got) != 0 {

@@ -293,6 +293,10 @@ func TestSweep(t *testing.T) {
 		if k, err := n.Sweep(ctx); k != 1 || err != nil {
 			t.Errorf("swept %d (%v)", k, err)
 		}
+		var rows int
+		if err := d.QueryRow(ctx, `select count(*) from device_device`).Scan(&rows); err != nil || rows != 2 {
+			t.Errorf("%d rows are left (%v)", rows, err)
+		}
 		if _, unknown := n.Resolve(n.app(1), []string{lost.RegistrationID, stays.RegistrationID}); !slices.Equal(unknown, []string{lost.RegistrationID}) {
 			t.Errorf("unknown: %v", unknown)
 		}

@@ -68,7 +68,6 @@ type Deps struct {
 type Registry struct {
 	Deps
 	epochs epochs
-	apps   appList
 	seen   seen
 	// conn is the last connection number given out.
 	conn atomic.Uint64

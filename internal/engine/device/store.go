@@ -22,6 +22,7 @@ const (
 
 // row is a row of device_device. JSON columns hold "" for nothing.
 type row struct {
+	fresh       bool // it joined by the call that read the row; not stored
 	ordinal     uint32
 	platform    audience.Platform
 	state       state
@@ -120,7 +121,7 @@ func (w *row) args(app int64) []any {
 		w.mobile, w.verified, w.attributes, w.push, w.notify, w.silence, w.consent, w.created, w.joined, w.lastSeen}
 }
 
-// installHash finds the device of an installation. The id is random (CheckInstallID demands its length), so a plain
+// installHash finds the device of an installation. The id is random (checkInstallID demands its length), so a plain
 // hash hides it; the app is part, so that one installation of two apps is not seen as such.
 func installHash(app int64, installID string) []byte {
 	h := sha256.New()

@@ -61,13 +61,14 @@ func (r *Refusal) Error() string { return r.Detail }
 func (g *Gate) Admit(c Call) (ratelimit.State, error) {
 	s := c.App.Settings
 	limit := map[Family]int{FamilyPush: s.PushRate, FamilyDevice: s.DeviceRate, FamilyReport: s.ReportRate}[c.Family]
+	key := RateKey{c.App.ID, c.Family}
 	if c.App.State != Enabled {
-		return ratelimit.State{}, &Refusal{NotEnabled, fmt.Sprintf("the app is %s", c.App.State)}
+		return g.limiter.Peek(key, limit), &Refusal{NotEnabled, fmt.Sprintf("the app is %s", c.App.State)}
 	}
 	if !s.AllowsIP(c.From) {
-		return ratelimit.State{}, &Refusal{AddressNotAllowed, "calls from this address are not allowed"}
+		return g.limiter.Peek(key, limit), &Refusal{AddressNotAllowed, "calls from this address are not allowed"}
 	}
-	rate := g.limiter.Take(RateKey{c.App.ID, c.Family}, limit)
+	rate := g.limiter.Take(key, limit)
 	if !rate.Allowed {
 		return rate, &Refusal{TooManyCalls, "Rate limit exceeded"}
 	}

@@ -51,6 +51,17 @@ func (g *Gate) AppByID(id int64) *App {
 	return g.byID[id]
 }
 
+// Apps yields every app, in no order, until yield returns false.
+func (g *Gate) Apps(yield func(*App) bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, app := range g.byID {
+		if !yield(app) {
+			return
+		}
+	}
+}
+
 // Authenticate finds the app of a pair of AppKey and master secret.
 func (g *Gate) Authenticate(key, secret string) (*App, error) {
 	app := g.App(key)

@@ -31,6 +31,7 @@ type Presence struct {
 	clock clock.Clock
 	log   *slog.Logger
 	node  string
+	left  func(app int64, devices []uint32)
 
 	mu    sync.RWMutex
 	edges map[string]*edgeState
@@ -66,9 +67,13 @@ func (e *edgeState) has(app int64, ordinal uint32, now time.Time) bool {
 	return ok && now.Before(until)
 }
 
-// New returns a picture in which nobody is online; Run fills it.
-func New(b *bus.Bus, c clock.Clock, log *slog.Logger, node string) *Presence {
-	return &Presence{bus: b, clock: c, log: log, node: node, edges: make(map[string]*edgeState)}
+// New returns a picture in which nobody is online; Run fills it. left, if not nil, is told which devices an edge
+// reports as disconnected.
+func New(b *bus.Bus, c clock.Clock, log *slog.Logger, node string, left func(app int64, devices []uint32)) *Presence {
+	if left == nil {
+		left = func(int64, []uint32) {}
+	}
+	return &Presence{bus: b, clock: c, log: log, node: node, left: left, edges: make(map[string]*edgeState)}
 }
 
 // Start subscribes and asks every edge for its full picture.
@@ -222,7 +227,7 @@ func (p *Presence) update(msg edgewire.Presence) (ask bool) {
 		e.known = false
 	}
 	for _, a := range msg.Apps {
-		if err := e.change(a); err != nil {
+		if err := e.change(a, p.left); err != nil {
 			p.log.Warn("presence not understood", "edge", msg.Edge, "err", err)
 			e.known = false
 		}
@@ -230,7 +235,7 @@ func (p *Presence) update(msg edgewire.Presence) (ask bool) {
 	return !e.known
 }
 
-func (e *edgeState) change(a edgewire.AppPresence) error {
+func (e *edgeState) change(a edgewire.AppPresence, left func(int64, []uint32)) error {
 	set := e.apps[a.App]
 	if set == nil {
 		set = roaring.New()
@@ -239,7 +244,7 @@ func (e *edgeState) change(a edgewire.AppPresence) error {
 	for _, part := range []struct {
 		data  []byte
 		apply func(*roaring.Bitmap)
-	}{{a.Offline, set.AndNot}, {a.Online, set.Or}} {
+	}{{a.Offline, func(o *roaring.Bitmap) { set.AndNot(o); left(a.App, o.ToArray()) }}, {a.Online, set.Or}} {
 		if len(part.data) == 0 {
 			continue
 		}

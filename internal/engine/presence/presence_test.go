@@ -75,7 +75,7 @@ func start(t *testing.T) (*bus.Bus, *presence.Presence, *clock.Fake) {
 	t.Helper()
 	b := bustest.Open(t, "")
 	fake := clock.NewFake(time.Unix(1_800_000_000, 0))
-	p := presence.New(b, fake, slog.New(slog.DiscardHandler), "core")
+	p := presence.New(b, fake, slog.New(slog.DiscardHandler), "core", nil)
 	if err := p.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}

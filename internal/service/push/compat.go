@@ -28,6 +28,11 @@ type pushAnswer struct {
 
 func (s *Service) compatPush(act pushVerb) gate.Handler {
 	return func(w http.ResponseWriter, r *http.Request, app *gate.App) {
+		if r.Header.Get("X-Encrypt-Type") != "" {
+			// Public clients encrypt for a key that only the vendor can open.
+			compat.WriteError(w, compat.Errorf(400, 1003, "encrypted payloads need a server-side key that is not configured"), internal)
+			return
+		}
 		body, err := compat.Body(r, payload.MaxBody)
 		if err != nil {
 			compat.WriteError(w, err, internal)

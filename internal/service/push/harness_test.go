@@ -113,7 +113,7 @@ func (r *rig) boot() {
 	})
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
-		Presence: presence.New(r.bus, r.fake, log, "n"), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
+		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
 		Metrics: prometheus.NewRegistry(), Node: "n", Zone: time.UTC, MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

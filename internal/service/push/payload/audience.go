@@ -1,10 +1,14 @@
 package payload
 
 import (
+	"errors"
 	"fmt"
+
+	"borealis/internal/engine/audience"
 )
 
 var (
+	errEmpty   = errors.New("must not be empty")
 	errIDLong  = fmt.Errorf("must not be longer than %d bytes", MaxRegistrationIDBytes)
 	errRefLong = fmt.Errorf("must not be longer than %d bytes", maxReferenceBytes)
 )
@@ -13,10 +17,10 @@ var (
 const maxReferenceBytes = 255
 
 var audienceShape = sorted(
-	field{"tag", names(20, CheckTag, func(a *Audience) *[]string { return &a.Tag })},
-	field{"tag_and", names(20, CheckTag, func(a *Audience) *[]string { return &a.TagAnd })},
-	field{"tag_not", names(20, CheckTag, func(a *Audience) *[]string { return &a.TagNot })},
-	field{"alias", names(1000, CheckAlias, func(a *Audience) *[]string { return &a.Alias })},
+	field{"tag", names(20, audience.CheckTag, func(a *Audience) *[]string { return &a.Tag })},
+	field{"tag_and", names(20, audience.CheckTag, func(a *Audience) *[]string { return &a.TagAnd })},
+	field{"tag_not", names(20, audience.CheckTag, func(a *Audience) *[]string { return &a.TagNot })},
+	field{"alias", names(1000, audience.CheckAlias, func(a *Audience) *[]string { return &a.Alias })},
 	field{"registration_id", names(1000, checkRegistrationID, func(a *Audience) *[]string { return &a.RegistrationID })},
 	field{"segment", references(func(a *Audience) *[]string { return &a.Segment })},
 	field{"abtest", references(func(a *Audience) *[]string { return &a.ABTest })},
