@@ -110,15 +110,19 @@ type devicePrinter struct {
 }
 
 type deviceLine struct {
-	RegistrationID string `json:"registration_id"`
+	deviceName
 	simulate.Message
 	At int64 `json:"at"`
+}
+
+type deviceName struct {
+	RegistrationID string `json:"registration_id"`
 }
 
 func (p *devicePrinter) message(d *simulate.Device, m simulate.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.lines.Encode(deviceLine{d.RegistrationID(), m, m.At.UnixMilli()}); err != nil {
+	if err := p.lines.Encode(deviceLine{deviceName{d.RegistrationID()}, m, m.At.UnixMilli()}); err != nil {
 		fmt.Fprintln(os.Stderr, "borealis: print message:", err)
 	}
 }

@@ -29,6 +29,13 @@ type commands struct {
 }
 
 func main() {
+	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "borealis:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var cli commands
@@ -37,9 +44,5 @@ func main() {
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))...)
 	kctx, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
-	if err := kctx.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "borealis:", err)
-		stop()
-		os.Exit(1)
-	}
+	return kctx.Run()
 }

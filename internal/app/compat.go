@@ -77,7 +77,7 @@ func writeRate(h http.Header, s ratelimit.State) {
 }
 
 func refusal(err error) *compat.Error {
-	var r *gate.Refusal
+	var r *gate.RefusedError
 	if !errors.As(err, &r) {
 		return compat.Errorf(http.StatusInternalServerError, 1000, "internal error")
 	}

@@ -97,10 +97,12 @@ func (c *core) days(ctx context.Context, in *daysInput) (*daysOutput, error) {
 		from, _ = time.Parse(time.DateOnly, in.From)
 	}
 	if from.After(to) {
-		return nil, huma.Error422UnprocessableEntity("from is after to", &huma.ErrorDetail{Location: "query.from", Message: "must not be after to", Value: in.From})
+		return nil, huma.Error422UnprocessableEntity("from is after to",
+			&huma.ErrorDetail{Location: "query.from", Message: "must not be after to", Value: in.From})
 	}
 	if to.Sub(from) >= stat.MaxDays*24*time.Hour {
-		return nil, huma.Error422UnprocessableEntity("too many days", &huma.ErrorDetail{Location: "query.from", Message: "at most 366 days can be asked for at once", Value: in.From})
+		return nil, huma.Error422UnprocessableEntity("too many days",
+			&huma.ErrorDetail{Location: "query.from", Message: "at most 366 days can be asked for at once", Value: in.From})
 	}
 	days, err := c.stat.Days(ctx, app.ID, from, to)
 	if err != nil {

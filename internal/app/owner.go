@@ -101,6 +101,7 @@ func serve[In, Out any](o *owner, handle func(context.Context, In) (Out, error))
 		o.slots <- struct{}{}
 		o.wg.Go(func() {
 			defer func() { <-o.slots }()
+			//nolint:forbidigo // a message on the bus brings no context
 			ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 			defer cancel()
 			out, err := handle(ctx, in)

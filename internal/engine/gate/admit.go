@@ -46,15 +46,15 @@ const (
 	TooManyBroadcasts
 )
 
-// Refusal is the error of Admit.
-type Refusal struct {
+// RefusedError is the error of Admit.
+type RefusedError struct {
 	Reason Reason
 	// Detail for people.
 	Detail string
 }
 
-// Error makes *Refusal an error.
-func (r *Refusal) Error() string { return r.Detail }
+// Error makes *RefusedError an error.
+func (r *RefusedError) Error() string { return r.Detail }
 
 // Admit decides whether a call may proceed, in the order state, address, rate. The rate result is valid in either
 // case, for the headers.
@@ -63,14 +63,14 @@ func (g *Gate) Admit(c Call) (ratelimit.State, error) {
 	limit := map[Family]int{FamilyPush: s.PushRate, FamilyDevice: s.DeviceRate, FamilyReport: s.ReportRate}[c.Family]
 	key := RateKey{c.App.ID, c.Family}
 	if c.App.State != Enabled {
-		return g.limiter.Peek(key, limit), &Refusal{NotEnabled, fmt.Sprintf("the app is %s", c.App.State)}
+		return g.limiter.Peek(key, limit), &RefusedError{NotEnabled, fmt.Sprintf("the app is %s", c.App.State)}
 	}
 	if !s.AllowsIP(c.From) {
-		return g.limiter.Peek(key, limit), &Refusal{AddressNotAllowed, "calls from this address are not allowed"}
+		return g.limiter.Peek(key, limit), &RefusedError{AddressNotAllowed, "calls from this address are not allowed"}
 	}
 	rate := g.limiter.Take(key, limit)
 	if !rate.Allowed {
-		return rate, &Refusal{TooManyCalls, "Rate limit exceeded"}
+		return rate, &RefusedError{TooManyCalls, "Rate limit exceeded"}
 	}
 	return rate, nil
 }

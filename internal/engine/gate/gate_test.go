@@ -70,7 +70,7 @@ func TestAdmit(t *testing.T) {
 		g, _ := newGate()
 		g.Publish(app(c.change))
 		_, err := g.Admit(gate.Call{App: g.App("key"), Family: gate.FamilyPush, From: from})
-		var r *gate.Refusal
+		var r *gate.RefusedError
 		if c.want == 0 && err != nil || c.want != 0 && (!errors.As(err, &r) || r.Reason != c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -96,7 +96,7 @@ func TestRatesAreCountedByAppAndFamily(t *testing.T) {
 	for range 2 {
 		must(t, admit("key", gate.FamilyPush))
 	}
-	var r *gate.Refusal
+	var r *gate.RefusedError
 	if err := admit("key", gate.FamilyPush); !errors.As(err, &r) || r.Reason != gate.TooManyCalls {
 		t.Errorf("third call: %v", err)
 	}

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Settings of one app. The struct is the only definition: names, defaults and bounds are its tags, and documentation,
 // `app set` and the stored form follow from it. Supported field types: bool, int, string (with oneof) and []netip.Prefix.
+//
+//nolint:recvcheck // values are marshalled, pointers are changed
 type Settings struct {
 	OfflineMessages int            `name:"offline_messages" default:"5" min:"0" max:"10000" help:"newest messages a device gets when it connects; older ones are displaced; 0: all"`
 	DefaultTTL      int            `name:"default_ttl" default:"86400" min:"0" max:"864000" help:"seconds a push lives that names no time_to_live"`
@@ -141,13 +144,10 @@ func setField(f reflect.StructField, v reflect.Value, value string) error {
 		}
 		v.SetInt(int64(n))
 	case string:
-		for _, choice := range strings.Fields(f.Tag.Get("oneof")) {
-			if value == choice {
-				v.SetString(value)
-				return nil
-			}
+		if !slices.Contains(strings.Fields(f.Tag.Get("oneof")), value) {
+			return fmt.Errorf("%q is not one of: %s", value, f.Tag.Get("oneof"))
 		}
-		return fmt.Errorf("%q is not one of: %s", value, f.Tag.Get("oneof"))
+		v.SetString(value)
 	case []netip.Prefix:
 		prefixes, err := parsePrefixes(value)
 		if err != nil {
@@ -183,7 +183,7 @@ func parsePrefixes(value string) ([]netip.Prefix, error) {
 }
 
 func text(v reflect.Value) string {
-	if prefixes, ok := v.Interface().([]netip.Prefix); ok {
+	if prefixes, ok := reflect.TypeAssert[[]netip.Prefix](v); ok {
 		parts := make([]string, len(prefixes))
 		for i, p := range prefixes {
 			parts[i] = p.String()

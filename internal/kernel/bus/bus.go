@@ -118,9 +118,9 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 		return nil, fmt.Errorf("bus: connect: %w", err)
 	}
 	b.conn = conn
-	if max := conn.MaxPayload(); max < MaxPayload {
+	if limit := conn.MaxPayload(); limit < MaxPayload {
 		b.Close()
-		return nil, fmt.Errorf("bus: the NATS server allows messages of %d bytes, Borealis needs max_payload: %d", max, MaxPayload)
+		return nil, fmt.Errorf("bus: the NATS server allows messages of %d bytes, Borealis needs max_payload: %d", limit, MaxPayload)
 	}
 	return b, ctx.Err()
 }

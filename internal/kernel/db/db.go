@@ -179,8 +179,7 @@ func In(from, n int) string {
 
 // IsUnique reports whether err is a violated primary key or unique index.
 func IsUnique(err error) bool {
-	var se *sqlite.Error
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		return se.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || se.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 	}
 	var pe *pgconn.PgError
@@ -189,8 +188,7 @@ func IsUnique(err error) bool {
 
 // IsFull reports whether err says that the disk, or the space given to the database, is full.
 func IsFull(err error) bool {
-	var se *sqlite.Error
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		return se.Code()&0xff == sqlite3.SQLITE_FULL
 	}
 	var pe *pgconn.PgError

@@ -146,7 +146,7 @@ func (w *writer) group(first *request) {
 	}
 	var (
 		ran   []*request
-		start = time.Now()
+		start = time.Now() //nolint:forbidigo // a measure of this goroutine's own pace, not a time of the domain
 	)
 	for r := first; r != nil; r = w.next() {
 		if r.err = r.ctx.Err(); r.err == nil {
@@ -156,6 +156,7 @@ func (w *writer) group(first *request) {
 		if aborts(r.err) {
 			break
 		}
+		//nolint:forbidigo // a measure of this goroutine's own pace, not a time of the domain
 		if len(ran) >= groupSize || time.Since(start) >= groupTime {
 			break
 		}

@@ -10,8 +10,8 @@ import (
 	"borealis/internal/service/push/payload"
 )
 
-// internal is what a caller sees of a failure that is ours.
-var internal = compat.Errorf(http.StatusInternalServerError, 1000, "internal error")
+// errInternal is what a caller sees of a failure that is ours.
+var errInternal = compat.Errorf(http.StatusInternalServerError, 1000, "internal error")
 
 // CompatRoutes names the push calls; CompatReportRoutes the report calls.
 func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
@@ -30,17 +30,17 @@ func (s *Service) compatPush(act pushVerb) gate.Handler {
 	return func(w http.ResponseWriter, r *http.Request, app *gate.App) {
 		if r.Header.Get("X-Encrypt-Type") != "" {
 			// Public clients encrypt for a key that only the vendor can open.
-			compat.WriteError(w, compat.Errorf(400, 1003, "encrypted payloads need a server-side key that is not configured"), internal)
+			compat.WriteError(w, compat.Errorf(400, 1003, "encrypted payloads need a server-side key that is not configured"), errInternal)
 			return
 		}
 		body, err := compat.Body(r, payload.MaxBody)
 		if err != nil {
-			compat.WriteError(w, err, internal)
+			compat.WriteError(w, err, errInternal)
 			return
 		}
 		p, err := s.Parse(app, body)
 		if err != nil {
-			compat.WriteError(w, err, internal)
+			compat.WriteError(w, err, errInternal)
 			return
 		}
 		accepted, err := act(r.Context(), app, p)
@@ -61,13 +61,13 @@ func (s *Service) compatCID(w http.ResponseWriter, r *http.Request, app *gate.Ap
 	if text := query.Get("count"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxCIDs {
-			compat.WriteError(w, compat.Errorf(400, 1003, "count must be a number from 1 to %d", maxCIDs), internal)
+			compat.WriteError(w, compat.Errorf(400, 1003, "count must be a number from 1 to %d", maxCIDs), errInternal)
 			return
 		}
 		count = n
 	}
 	if kind := query.Get("type"); kind != "" && kind != "push" && kind != "schedule" {
-		compat.WriteError(w, compat.Errorf(400, 1003, "type must be push or schedule"), internal)
+		compat.WriteError(w, compat.Errorf(400, 1003, "type must be push or schedule"), errInternal)
 		return
 	}
 	list := make([]string, count)

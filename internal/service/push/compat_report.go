@@ -24,8 +24,8 @@ func (s *Service) CompatReportRoutes(handle func(pattern string, h gate.Handler)
 	handle("POST /v3/status/message", s.compatStatus)
 }
 
-// reportInternal is what a caller of the report API sees of a failure that is ours.
-var reportInternal = compat.Errorf(http.StatusInternalServerError, 10, "internal error")
+// errReportInternal is what a caller of the report API sees of a failure that is ours.
+var errReportInternal = compat.Errorf(http.StatusInternalServerError, 10, "internal error")
 
 // refuse answers with a domain error, or logs what it is not to say.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -40,7 +40,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		s.log.Error("push call failed", "path", r.URL.Path, "err", err)
 	}
-	compat.WriteError(w, err, internal)
+	compat.WriteError(w, err, errInternal)
 }
 
 const maxReported = 100
@@ -75,13 +75,13 @@ func digits(s string) bool {
 func (s *Service) reportFunnels(w http.ResponseWriter, r *http.Request, app *gate.App, row func(Funnel) any) {
 	ids, err := reported(r)
 	if err != nil {
-		compat.WriteError(w, err, reportInternal)
+		compat.WriteError(w, err, errReportInternal)
 		return
 	}
 	funnels, err := s.Funnels(r.Context(), app.ID, ids)
 	if err != nil {
 		s.log.Error("report failed", "err", err)
-		compat.WriteError(w, err, reportInternal)
+		compat.WriteError(w, err, errReportInternal)
 		return
 	}
 	out := make([]any, 0, len(funnels))
@@ -195,7 +195,7 @@ type statusRequest struct {
 }
 
 func (s *Service) compatStatus(w http.ResponseWriter, r *http.Request, app *gate.App) {
-	fail := func(err error) { compat.WriteError(w, err, reportInternal) }
+	fail := func(err error) { compat.WriteError(w, err, errReportInternal) }
 	var in statusRequest
 	body, err := compat.Body(r, payload.MaxBody)
 	if err != nil {

@@ -100,25 +100,12 @@ func (s *Service) mergeBatch(ctx context.Context, batch []*merge) {
 }
 
 func (s *Service) commitMerges(ctx context.Context, partition int, merges []*merge) error {
-	wides := make(map[int64]*wide)
-	for _, m := range merges {
-		for i := range m.marks {
-			id := m.marks[i].msg
-			if _, seen := wides[id]; seen {
-				continue
-			}
-			w, err := s.wideOf(ctx, id)
-			if err != nil {
-				return err
-			}
-			if w != nil && w.App != m.app {
-				w = nil // somebody else's message; the row statements will not find it either
-			}
-			wides[id] = w
-		}
+	wides, err := s.widesOf(ctx, merges)
+	if err != nil {
+		return err
 	}
 	var changes []applied
-	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		takeBack(changes)
 		changes = nil
 		if err := s.leases.Check(ctx, tx, partition); err != nil {
@@ -132,33 +119,70 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 				p = &pushevent.Progress{App: m.app, At: clock.Millis(s.clock.Now())}
 				progress[m.app] = p
 			}
-			for i := range m.marks {
-				if w := wides[m.marks[i].msg]; w != nil {
-					changes = append(changes, applyWide(w, &m.marks[i], p)...)
-				} else if later.cover(&m.marks[i]) {
-					continue
-				} else if err := applyRows(ctx, tx, m.app, &m.marks[i], p); err != nil {
-					return err
-				}
+			fresh, err := m.apply(ctx, tx, wides, later, p)
+			changes = append(changes, fresh...)
+			if err != nil {
+				return err
 			}
 		}
 		if err := storeChanges(ctx, tx, changes); err != nil {
 			return err
 		}
-		for _, p := range progress {
-			if *p == (pushevent.Progress{App: p.App, At: p.At}) {
-				continue
-			}
-			if err := s.outbox.Publish(ctx, tx, pushevent.TopicProgress, *p); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.publish(ctx, tx, progress)
 	})
 	if err != nil {
 		takeBack(changes)
 	}
 	return err
+}
+
+// widesOf finds the wide messages among those the merges mark.
+func (s *Service) widesOf(ctx context.Context, merges []*merge) (map[int64]*wide, error) {
+	wides := make(map[int64]*wide)
+	for _, m := range merges {
+		for i := range m.marks {
+			id := m.marks[i].msg
+			if _, seen := wides[id]; seen {
+				continue
+			}
+			w, err := s.wideOf(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			wides[id] = w
+		}
+	}
+	return wides, nil
+}
+
+// apply sets the marks on sets and rows, and returns what changed in memory, also beside an error.
+func (m *merge) apply(ctx context.Context, tx *db.Tx, wides map[int64]*wide, later pairs, p *pushevent.Progress) (changes []applied, err error) {
+	for i := range m.marks {
+		mk := &m.marks[i]
+		switch w := wides[mk.msg]; {
+		case w != nil && w.App != m.app: // somebody else's message
+		case w != nil:
+			changes = append(changes, applyWide(w, mk, p)...)
+		case !later.cover(mk):
+			if err := applyRows(ctx, tx, m.app, mk, p); err != nil {
+				return changes, err
+			}
+		}
+	}
+	return changes, nil
+}
+
+// publish tells what was new.
+func (s *Service) publish(ctx context.Context, tx *db.Tx, progress map[int64]*pushevent.Progress) error {
+	for _, p := range progress {
+		if *p == (pushevent.Progress{App: p.App, At: p.At}) {
+			continue
+		}
+		if err := s.outbox.Publish(ctx, tx, pushevent.TopicProgress, *p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pairs is a set of (message, device).

@@ -9,7 +9,9 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m := &metrics{
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{Name: "borealis_push_accepted_total", Help: "Pushes accepted and committed."}),
-		offered:  prometheus.NewCounter(prometheus.CounterOpts{Name: "borealis_push_offered_total", Help: "Devices named to the edges because a direct message was not acknowledged."}),
+		offered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "borealis_push_offered_total", Help: "Devices named to the edges because a direct message was not acknowledged.",
+		}),
 	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)

@@ -69,8 +69,10 @@ type Service struct {
 	merges  chan *merge
 	pending *pending
 
-	seqs sync.Map // app id → *atomic.Uint64, of broadcasts this node sent
 	rows rowCache
+
+	seqMu sync.Mutex
+	seqs  map[int64]uint64 // by app: number of broadcasts this node sent
 
 	mu    sync.RWMutex
 	wides map[int64]*wide    // by message
@@ -99,6 +101,7 @@ func New(d Deps) *Service {
 		wides:   make(map[int64]*wide),
 		byApp:   make(map[int64][]*wide),
 		owned:   make(map[int]*ownership),
+		seqs:    make(map[int64]uint64),
 	}
 	s.metrics = newMetrics(d.Metrics, s)
 	return s

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"maps"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -69,23 +69,24 @@ func (s *Service) broadcast(m *message, frame []byte, set *roaring.Bitmap) error
 		return fmt.Errorf("push: encode targets: %w", err)
 	}
 	return s.bus.Publish(edgewire.SubjectDeliver, edgewire.Deliver{
-		App: m.App, Set: bits, Node: s.node, Seq: s.seq(m.App).Add(1),
+		App: m.App, Set: bits, Node: s.node, Seq: s.nextSeq(m.App),
 		Frame: edgewire.Frame{Msg: m.ID, Payload: frame, Expires: m.ExpiresAt, Wide: true},
 	})
 }
 
-func (s *Service) seq(app int64) *atomic.Uint64 {
-	v, _ := s.seqs.LoadOrStore(app, new(atomic.Uint64))
-	return v.(*atomic.Uint64)
+// nextSeq numbers the broadcasts of this node to an app from 1.
+func (s *Service) nextSeq(app int64) uint64 {
+	s.seqMu.Lock()
+	defer s.seqMu.Unlock()
+	s.seqs[app]++
+	return s.seqs[app]
 }
 
 // sync repeats the numbers of this node's broadcasts.
 func (s *Service) sync(context.Context) error {
-	msg := edgewire.Sync{Node: s.node, Seqs: make(map[int64]uint64)}
-	s.seqs.Range(func(app, n any) bool {
-		msg.Seqs[app.(int64)] = n.(*atomic.Uint64).Load()
-		return true
-	})
+	s.seqMu.Lock()
+	msg := edgewire.Sync{Node: s.node, Seqs: maps.Clone(s.seqs)}
+	s.seqMu.Unlock()
 	if len(msg.Seqs) == 0 {
 		return nil
 	}
@@ -146,10 +147,11 @@ func (s *Service) noticed(n notice) bool {
 // background does work of a bounded time that nobody waits for.
 func (s *Service) background(what string, work func(context.Context) error) {
 	go func() {
+		//nolint:forbidigo // the caller does not wait, so its context says nothing about this
 		ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 		defer cancel()
 		if err := work(ctx); err != nil {
-			s.log.Warn(what, "err", err)
+			s.log.Warn("background work failed", "work", what, "err", err)
 		}
 	}()
 }

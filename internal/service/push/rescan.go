@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -26,9 +27,7 @@ const (
 func (s *Service) rescan(ctx context.Context) error {
 	s.mu.RLock()
 	owned := make(map[int]*ownership, len(s.owned))
-	for p, own := range s.owned {
-		owned[p] = own
-	}
+	maps.Copy(owned, s.owned)
 	s.mu.RUnlock()
 	// With SQLite all messages are accepted by this process, which tells itself: looking would find nothing.
 	look := s.db.Engine() != db.SQLite

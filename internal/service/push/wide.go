@@ -16,13 +16,13 @@ type stage uint8
 
 // Stages. A set of devices whose pair ended with an Outcome other than delivery is stageFailed + Outcome.
 const (
-	stageTarget stage = iota
-	stageSent
-	stageDelivered
-	stageDisplayed
-	stageClicked
-	stageFailed stage = 16
-	stageEnd          = stageFailed + stage(outcomeEnd)
+	stageTarget    stage = 0
+	stageSent      stage = 1
+	stageDelivered stage = 2
+	stageDisplayed stage = 3
+	stageClicked   stage = 4
+	stageFailed    stage = 16
+	stageEnd             = stageFailed + stage(outcomeEnd)
 )
 
 func failed(o Outcome) stage { return stageFailed + stage(o) }

@@ -12,7 +12,10 @@ import (
 )
 
 // Server starts a NATS server that listens on a free loopback port until the end of the test, and returns its URL.
-func Server(t testing.TB) string { return ServerWithPayload(t, bus.MaxPayload) }
+func Server(t testing.TB) string {
+	t.Helper()
+	return ServerWithPayload(t, bus.MaxPayload)
+}
 
 // ServerWithPayload is Server with another max_payload.
 func ServerWithPayload(t testing.TB, maxPayload int32) string {

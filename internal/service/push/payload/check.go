@@ -218,10 +218,10 @@ func (c *checker) cid(at int) bool {
 // platform reads "all", the name of one platform or an array of names; an empty array counts as absent.
 func (c *checker) platform(at int) bool {
 	n := c.nodes[at]
-	switch {
-	case n.kind == kindString:
+	switch n.kind {
+	case kindString:
 		c.onePlatform(at)
-	case n.kind == kindArray:
+	case kindArray:
 		for i, position := at+1, 0; i < int(n.next); i, position = int(c.nodes[i].next), position+1 {
 			c.enter(step{position: position})
 			c.onePlatform(i)

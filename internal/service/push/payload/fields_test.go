@@ -92,7 +92,7 @@ func set(object map[string]any, path string, value any) {
 
 func get(t *testing.T, raw []byte, path string) (json.RawMessage, bool) {
 	t.Helper()
-	for _, key := range strings.Split(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &members); err != nil {
 			t.Fatalf("%s in %s: %v", path, raw, err)

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"borealis/internal/kernel/web/compat"
 	"pgregory.net/rapid"
+
+	"borealis/internal/kernel/web/compat"
 )
 
 func FuzzParse(f *testing.F) {

@@ -68,7 +68,7 @@ var smsShape = sorted(
 		return ok
 	}},
 	// The text of the time before templates; clients still send it and nothing uses it.
-	field{"content", func(c *checker, at int) bool { return false }},
+	field{"content", func(*checker, int) bool { return false }},
 )
 
 var callbackShape = sorted(

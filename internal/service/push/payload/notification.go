@@ -295,13 +295,9 @@ const maxBadge = 99999
 func (c *checker) badge(at int) bool {
 	n := &c.nodes[at]
 	if n.kind == kindString {
-		text := c.bytes(at)
-		signed := len(text) > 1 && (text[0] == '+' || text[0] == '-') && text[1] != '-' && text[1] != '+'
-		if len(text) == 0 || signed {
-			if signed {
-				if v, err := strconv.Atoi(string(text[1:])); err != nil || v > maxBadge {
-					c.invalid(badgeForm)
-				}
+		if text := c.bytes(at); len(text) == 0 || signed(text) {
+			if len(text) > 0 && !badgeStep(text[1:]) {
+				c.invalid(badgeForm)
 			}
 			c.writeText(at)
 			return true
@@ -319,6 +315,16 @@ func (c *checker) badge(at int) bool {
 	}
 	c.out = strconv.AppendInt(c.out, v, 10)
 	return true
+}
+
+// signed tells whether text begins like a step: "+N" or "-N".
+func signed(text []byte) bool {
+	return len(text) > 1 && (text[0] == '+' || text[0] == '-') && text[1] != '-' && text[1] != '+'
+}
+
+func badgeStep(digits []byte) bool {
+	v, err := strconv.Atoi(string(digits))
+	return err == nil && v <= maxBadge
 }
 
 const badgeForm = `must be N, "+N" or "-N" with N from 0 to 99999`

@@ -27,6 +27,7 @@ type pushCase struct {
 }
 
 func (c *pushCase) body(t testing.TB) []byte {
+	t.Helper()
 	if c.Text != nil {
 		return []byte(*c.Text)
 	}
