@@ -6,6 +6,7 @@ BINARY        := bin/borealis
 GOLANGCI      := v2.15.0
 FUZZTIME      ?= 20s
 TEST_TIMEOUT  := 15m
+DEVICES       ?= 15000
 
 export CGO_ENABLED ?= 0
 
@@ -34,8 +35,8 @@ check: tools gen ## What a change must pass before review: format, lint, race de
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./...
 	git diff --exit-code -- api docs
 
-bench: ## Run the micro-benchmarks; `bin/borealis bench --help` measures a whole server
-	go test -run '^$$' -bench . -benchmem ./internal/...
+bench: build ## Measure a whole server with DEVICES (15000) beside nats-server in the same run, and print the ratios
+	$(BINARY) bench all --devices $(DEVICES)
 
 gen: build ## Write what the binary knows best: the OpenAPI document and the sample configuration
 	mkdir -p api docs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/db"
@@ -30,7 +31,7 @@ func (a *App) modules() []lifecycle.Module {
 		)
 	}
 	if a.edge != nil {
-		list = append(list, lifecycle.Module{Name: "edge", Needs: served, Start: a.edge.Start, Stop: a.edge.Stop})
+		list = append(list, lifecycle.Module{Name: "edge", Needs: served, Start: a.edge.Start, Stop: a.stopEdge})
 		served = append(served, "edge")
 	}
 	list = append(list, lifecycle.Module{
@@ -44,6 +45,19 @@ func (a *App) modules() []lifecycle.Module {
 		})
 	}
 	return list
+}
+
+// edgeDrain is how long a stopping edge waits for devices to go and for receipts to be confirmed.
+const edgeDrain = 6 * time.Second
+
+// stopEdge drains. Receipts that no core node confirmed in time are no failure: their messages are delivered again.
+func (a *App) stopEdge(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, edgeDrain)
+	defer cancel()
+	if err := a.edge.Stop(ctx); err != nil {
+		a.log.Warn("edge drained in part", "err", err)
+	}
+	return nil
 }
 
 func (a *App) busReady() error {

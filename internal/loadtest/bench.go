@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -33,6 +34,8 @@ type Options struct {
 	ClientsArgs, PeerArgs []string
 	// Progress takes a line for each thing that is begun; nil: nobody listens.
 	Progress io.Writer
+
+	timing timing // zero: defaultTiming
 }
 
 // Limits of Options.
@@ -54,8 +57,26 @@ func (o *Options) check() error {
 	case o.Callers < 1 || o.Callers > 1024 || o.Pace < 1 || o.Duration < time.Second || o.Duration > 10*time.Minute:
 		return errors.New("bench: callers must be 1 to 1024, the pace at least 1, the duration 1 s to 10 min")
 	}
+	if err := enoughFiles(o.Devices); err != nil {
+		return err
+	}
 	if o.Target != nil {
 		return o.Target.check()
+	}
+	return nil
+}
+
+// spareFiles is what a process opens besides connections.
+const spareFiles = 200
+
+// enoughFiles: the server and the clients' process have one open file for each device.
+func enoughFiles(devices int) error {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return nil //nolint:nilerr // where it cannot be asked for, the run will show
+	}
+	if uint64(devices)+spareFiles > files.Max {
+		return fmt.Errorf("bench: %d devices need more open files than the limit of %d: raise it (ulimit -Hn) or use fewer --devices", devices, files.Max)
 	}
 	return nil
 }
@@ -78,6 +99,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.timing == (timing{}) {
+		o.timing = defaultTiming()
+	}
 	b := &bench{o: o, dir: dir, report: newReport(&o)}
 	if err := b.measureOurs(ctx); err != nil {
 		return b.report, fmt.Errorf("bench: %w", err)
@@ -94,7 +118,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	return b.report, nil
 }
 
-func (b *bench) say(format string, args ...any) {
+func (b *bench) sayf(format string, args ...any) {
 	if b.o.Progress != nil {
 		fmt.Fprintf(b.o.Progress, format+"\n", args...)
 	}

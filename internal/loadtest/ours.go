@@ -23,7 +23,7 @@ const (
 func (b *bench) measureOurs(ctx context.Context) error {
 	target := b.o.Target
 	if target == nil {
-		b.say("starting a server")
+		b.sayf("starting a server")
 		p, own, err := startServer(ctx, b.o.Binary, b.dir)
 		if err != nil {
 			return err
@@ -40,7 +40,9 @@ func (b *bench) measureOurs(ctx context.Context) error {
 	defer clients.stop()
 	callers := &callerPool{target: target}
 	defer callers.close()
-	s := &stage{side: ours, report: b.report, pid: target.PID, clients: clients, collect: target.collect, say: b.say, send: callers.broadcast}
+	s := &stage{
+		side: ours, report: b.report, pid: target.PID, timing: b.o.timing, clients: clients, collect: target.collect, say: b.sayf, send: callers.broadcast,
+	}
 	if b.o.Parts.Connect || b.o.Parts.Broadcast {
 		if err := b.crowd(ctx, s, target); err != nil {
 			return err
@@ -54,7 +56,7 @@ func (b *bench) measureOurs(ctx context.Context) error {
 
 // register registers devices until there are n.
 func (b *bench) register(s *stage, t *Target, n int) error {
-	b.say("registering %d devices", n)
+	b.sayf("registering %d devices", n)
 	a, err := s.order(order{Op: "register", HTTP: t.HTTP, AppKey: t.AppKey, Count: n, Concurrency: 64, Seconds: registerTime})
 	if err == nil && a.Count == n && b.o.Parts.Connect {
 		b.report.set(ours, sectionConnect, "devices registered over HTTP", "per second", float64(a.Count)/a.Seconds)
@@ -69,7 +71,7 @@ func (b *bench) crowd(ctx context.Context, s *stage, t *Target) error {
 		return err
 	}
 	all := order{MQTT: t.MQTT, AppKey: t.AppKey, Count: n, Version: version5, Concurrency: b.o.ConnectConcurrency, Seconds: connectTime}
-	err := b.connections(ctx, s, func() error { return s.connect(sectionConnect, "connected for the first time", all) }, n)
+	err := b.connections(ctx, s, func() error { return s.connect(ctx, sectionConnect, "connected at QoS 1, first time", all) }, n)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (b *bench) crowd(ctx context.Context, s *stage, t *Target) error {
 		return err
 	}
 	all.Topic, all.QoS = "push", 0
-	if err := s.connect(sectionConnect, "connected again, with SUBSCRIBE", all); err != nil {
+	if err := s.connect(ctx, sectionConnect, "connected at QoS 0, with SUBSCRIBE", all); err != nil {
 		return err
 	}
 	if b.o.Parts.Broadcast {
@@ -177,10 +179,10 @@ func (b *bench) direct(ctx context.Context, s *stage, t *Target) error {
 	if err != nil {
 		return err
 	}
-	if err := quiet(ctx, s.pid); err != nil {
+	if err := s.timing.awaitQuiet(ctx, s.pid); err != nil {
 		return err
 	}
-	b.say("the bare commit floor")
+	b.sayf("the bare commit floor")
 	bare, err := commitFloor(ctx, t.DataDir, b.o.Callers, b.o.Duration/2)
 	if err != nil {
 		return err
@@ -243,7 +245,7 @@ func (r *directRun) flat(ctx context.Context, d time.Duration, bare floor) error
 	if err != nil {
 		return err
 	}
-	if err := quiet(ctx, s.pid); err != nil {
+	if err := s.timing.awaitQuiet(ctx, s.pid); err != nil {
 		return err
 	}
 	after, err := cpuTime(s.pid)

@@ -66,28 +66,42 @@ func parseStatus(data []byte) (int64, error) {
 	return 0, errors.New("/proc/<pid>/status: VmRSS is missing")
 }
 
+// timing is how long to watch a process.
+type timing struct {
+	// quiet is the step in which a process that has nothing to do uses less than quietShare of one processor; two such
+	// steps in a row count, and quietMost is waited at most.
+	quiet, quietMost time.Duration
+	// steady is the step in which memory that does not change any more changes by less than steadyShare; three such
+	// steps count, and steadyMost is waited at most. A runtime returns memory bit by bit.
+	steady, steadyMost time.Duration
+	// idle is how long an idle server is watched.
+	idle time.Duration
+}
+
+func defaultTiming() timing {
+	return timing{quiet: 250 * time.Millisecond, quietMost: 10 * time.Second, steady: time.Second, steadyMost: 20 * time.Second, idle: 3 * time.Second}
+}
+
 const (
-	quietStep = 250 * time.Millisecond
-	// quietShare of one processor is what a process may use in a step to be called quiet.
-	quietShare = 0.05
-	quietMost  = 10 * time.Second
+	quietShare  = 0.05
+	steadyShare = 0.003
 )
 
-// quiet waits until a process has done hardly anything for two steps, or for quietMost.
-func quiet(ctx context.Context, pid int) error {
+// awaitQuiet waits until a process has done hardly anything for two steps.
+func (t timing) awaitQuiet(ctx context.Context, pid int) error {
 	last, err := cpuTime(pid)
 	if err != nil {
 		return err
 	}
-	for calm, left := 0, quietMost; calm < 2 && left > 0; left -= quietStep {
-		if err := wait(ctx, quietStep); err != nil {
+	for calm, left := 0, t.quietMost; calm < 2 && left > 0; left -= t.quiet {
+		if err := wait(ctx, t.quiet); err != nil {
 			return err
 		}
 		now, err := cpuTime(pid)
 		if err != nil {
 			return err
 		}
-		if calm++; now-last > time.Duration(quietShare*float64(quietStep)) {
+		if calm++; now-last > time.Duration(quietShare*float64(t.quiet)) {
 			calm = 0
 		}
 		last = now
@@ -95,21 +109,14 @@ func quiet(ctx context.Context, pid int) error {
 	return nil
 }
 
-const (
-	steadyStep = time.Second
-	// steadyShare is how much memory may change in a step to be called steady.
-	steadyShare = 0.003
-	steadyMost  = 20 * time.Second
-)
-
-// steadyMemory is the resident set size once it has stopped to change: a runtime returns memory bit by bit.
-func steadyMemory(ctx context.Context, pid int) (int64, error) {
+// steadyMemory is the resident set size once it has stopped to change.
+func (t timing) steadyMemory(ctx context.Context, pid int) (int64, error) {
 	last, err := memory(pid)
 	if err != nil {
 		return 0, err
 	}
-	for calm, left := 0, steadyMost; calm < 3 && left > 0; left -= steadyStep {
-		if err := wait(ctx, steadyStep); err != nil {
+	for calm, left := 0, t.steadyMost; calm < 3 && left > 0; left -= t.steady {
+		if err := wait(ctx, t.steady); err != nil {
 			return 0, err
 		}
 		now, err := memory(pid)

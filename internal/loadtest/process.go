@@ -46,11 +46,11 @@ func start(ctx context.Context, binary, dir, name string, args ...string) (*proc
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	p := &process{name: name, log: log.Name(), done: make(chan struct{})}
-	p.cmd = exec.CommandContext(ctx, binary, args...) //nolint:gosec // it is our own binary
+	p.cmd = exec.CommandContext(ctx, binary, args...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopTime
 	p.cmd.SysProcAttr = dieWithUs()
-	p.cmd.Env = environment()
+	p.cmd.Env = append(environment(), "TMPDIR="+dir) // what it leaves behind goes with the rest
 	p.cmd.Stderr = log
 	in, err := p.cmd.StdinPipe()
 	if err != nil {

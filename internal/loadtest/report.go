@@ -1,13 +1,14 @@
 package loadtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // Report is the outcome of a run.
@@ -106,31 +107,40 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
-	peer := r.Peer
-	if peer == "" {
-		peer = "-"
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%d devices, messages of %d bytes, %d CPUs, %s\n", r.Devices, r.Size, r.CPUs, r.System)
-	section := ""
+	table := [][]string{}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if row.Section != section {
-			section = row.Section
-			fmt.Fprintf(t, "\n%s\tborealis\t%s\tours/peer\t\n", strings.ToUpper(section), peer)
+		if i == 0 || r.Rows[i-1].Section != row.Section {
+			table = append(table, nil, []string{strings.ToUpper(row.Section), "borealis", cmp.Or(r.Peer, "no peer"), "ours/peer"})
 		}
-		fmt.Fprintf(t, "%s, %s\t%s\t%s\t%s\t\n", row.Name, row.Unit, figure(row.Ours), figure(row.Peer), figure(row.Ratio))
+		table = append(table, []string{"  " + row.Name + ", " + row.Unit, figure(row.Ours), figure(row.Peer), figure(row.Ratio)})
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	var widths [4]int
+	for _, line := range table {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d devices, messages of %d bytes, %d CPUs, %s\n", r.Devices, r.Size, r.CPUs, r.System)
+	for _, line := range table {
+		for i, cell := range line {
+			if i == 0 {
+				fmt.Fprintf(&out, "%-*s", widths[i], cell)
+			} else {
+				fmt.Fprintf(&out, "  %*s", widths[i], cell)
+			}
+		}
+		out.WriteByte('\n')
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(w, "\nNote: %s\n", n)
+		fmt.Fprintf(&out, "\nNote: %s.\n", n)
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(w, "\nPROBLEM: %s\n", p)
+		fmt.Fprintf(&out, "\nPROBLEM: %s.\n", p)
 	}
-	return nil
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
 // figure writes a number with three significant digits, thousands in full.

@@ -14,6 +14,7 @@ type stage struct {
 	side    side
 	report  *Report
 	pid     int
+	timing  timing
 	clients *process
 	// collect has the server collect garbage.
 	collect func(context.Context) error
@@ -39,16 +40,14 @@ func (s *stage) order(o order) (answer, error) {
 
 // settled is the server's memory when it has finished and collected.
 func (s *stage) settled(ctx context.Context) (int64, error) {
-	if err := quiet(ctx, s.pid); err != nil {
+	if err := s.timing.awaitQuiet(ctx, s.pid); err != nil {
 		return 0, err
 	}
 	if err := s.collect(ctx); err != nil {
 		return 0, err
 	}
-	return steadyMemory(ctx, s.pid)
+	return s.timing.steadyMemory(ctx, s.pid)
 }
-
-const idleTime = 3 * time.Second
 
 // idle reports what the server does for connections that do nothing, in percent of one processor.
 func (s *stage) idle(ctx context.Context, section string) error {
@@ -56,26 +55,38 @@ func (s *stage) idle(ctx context.Context, section string) error {
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, idleTime); err != nil {
+	if err := wait(ctx, s.timing.idle); err != nil {
 		return err
 	}
 	after, err := cpuTime(s.pid)
 	if err != nil {
 		return err
 	}
-	s.report.set(s.side, section, "CPU of the idle server", "% of one", 100*(after-before).Seconds()/idleTime.Seconds())
+	s.report.set(s.side, section, "CPU of the idle server", "% of one", 100*(after-before).Seconds()/s.timing.idle.Seconds())
 	return nil
 }
 
-// connect connects clients and reports how quickly.
-func (s *stage) connect(section, name string, o order) error {
+// connect connects clients and reports how quickly, and what that cost.
+func (s *stage) connect(ctx context.Context, section, name string, o order) error {
 	o.Op = "connect"
 	s.say("%s: connecting %d clients", s.side, o.Count)
+	before, err := cpuTime(s.pid)
+	if err != nil {
+		return err
+	}
 	a, err := s.order(o)
 	if err != nil {
 		return err
 	}
+	if err := s.timing.awaitQuiet(ctx, s.pid); err != nil {
+		return err
+	}
+	after, err := cpuTime(s.pid)
+	if err != nil {
+		return err
+	}
 	s.report.set(s.side, section, name, "per second", float64(a.Count)/a.Seconds)
+	s.report.set(s.side, section, name+": server CPU each", "µs", micros(after-before)/float64(a.Count))
 	return nil
 }
 
@@ -83,7 +94,7 @@ func (s *stage) disconnect(ctx context.Context) error {
 	if _, err := s.order(order{Op: "disconnect"}); err != nil {
 		return err
 	}
-	return quiet(ctx, s.pid)
+	return s.timing.awaitQuiet(ctx, s.pid)
 }
 
 // roundTime bounds the delivery of one batch to n clients.
@@ -110,7 +121,7 @@ func (s *stage) warm(ctx context.Context, qos byte, devices, size int) error {
 		return fmt.Errorf("%s: nobody received the first message", s.side)
 	}
 	s.content = max(s.content+size-int(a.Arrived.Size), markLen)
-	return quiet(ctx, s.pid)
+	return s.timing.awaitQuiet(ctx, s.pid)
 }
 
 // broadcast sends messages to all clients, batch at a time, and reports what that cost.
@@ -144,7 +155,7 @@ func (s *stage) broadcast(ctx context.Context, section string, qos byte, devices
 			break
 		}
 	}
-	if err := quiet(ctx, s.pid); err != nil {
+	if err := s.timing.awaitQuiet(ctx, s.pid); err != nil {
 		return err
 	}
 	after, err := cpuTime(s.pid)

@@ -20,7 +20,7 @@ const (
 
 // measurePeer runs the same rounds on the peer.
 func (b *bench) measurePeer(ctx context.Context) error {
-	b.say("starting %s", PeerName)
+	b.sayf("starting %s", PeerName)
 	p, err := start(ctx, b.o.Binary, b.dir, "peer", b.o.PeerArgs...)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (b *bench) measurePeer(ctx context.Context) error {
 	}
 	defer publisher.close()
 	s := &stage{
-		side: theirs, report: b.report, pid: p.pid(), clients: clients, say: b.say, send: publisher.send, content: b.o.Size,
+		side: theirs, report: b.report, pid: p.pid(), timing: b.o.timing, clients: clients, say: b.sayf, send: publisher.send, content: b.o.Size,
 		collect: func(context.Context) error { return p.ask(peerOrder{Op: "collect"}, &peerOrder{}) },
 	}
 	return b.peerCrowd(ctx, s, hello.MQTT)
@@ -54,7 +54,7 @@ func (b *bench) peerCrowd(ctx context.Context, s *stage, address string) error {
 		MQTT: address, Count: n, Version: version311, Anonymous: true, Topic: peerTopic, QoS: 0,
 		Concurrency: b.o.ConnectConcurrency, Seconds: connectTime,
 	}
-	err := b.connections(ctx, s, func() error { return s.connect(sectionConnect, "connected again, with SUBSCRIBE", all) }, n)
+	err := b.connections(ctx, s, func() error { return s.connect(ctx, sectionConnect, "connected at QoS 0, with SUBSCRIBE", all) }, n)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (b *bench) peerCrowd(ctx context.Context, s *stage, address string) error {
 	if all.Count < n || messages < b.o.Messages {
 		b.report.notef("%s at QoS 1: %d clients and %d messages only, because it takes long", PeerName, all.Count, messages)
 	}
-	if err := s.connect("connections of the peer at QoS 1", "connected, with SUBSCRIBE", all); err != nil {
+	if err := s.connect(ctx, sectionConnect, "connected at QoS 1, with SUBSCRIBE", all); err != nil {
 		return err
 	}
 	if err := s.broadcasts(ctx, 1, all.Count, messages, b.o.Size); err != nil {

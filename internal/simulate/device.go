@@ -118,8 +118,10 @@ func (d *Device) Run(ctx context.Context) error {
 		addresses := d.o.Addresses
 		began := d.o.Clock.Now()
 		online, err := d.session(ctx, addresses[address%len(addresses)])
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
 		if d.o.OnState != nil {
 			d.o.OnState(d, false, err)
@@ -138,9 +140,7 @@ func (d *Device) Run(ctx context.Context) error {
 		if failures++; online && d.o.Clock.Now().Sub(began) > d.o.Backoff.delay(failures, 1) {
 			failures = 1
 		}
-		if err := pause(ctx, d.o.Backoff.delay(failures, d.o.Random())); err != nil {
-			return nil
-		}
+		_ = pause(ctx, d.o.Backoff.delay(failures, d.o.Random())) // cut short by the end of ctx only
 	}
 }
 
@@ -157,8 +157,8 @@ func (d *Device) session(ctx context.Context, address string) (online bool, err 
 	if err != nil {
 		return false, err
 	}
-	defer c.Abort()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer func() { _ = c.Abort() }()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if d.o.QoS0 {
 		if _, err := c.Subscribe(TopicPush, 0); err != nil {
@@ -239,7 +239,7 @@ func (d *Device) sendLocked() {
 		return
 	}
 	if err := d.out.send(d.conn.Window(), d.conn.Publish); err != nil {
-		d.conn.Abort()
+		_ = d.conn.Abort()
 	}
 }
 

@@ -53,9 +53,10 @@ type Credentials struct {
 // APIError is an answer of the HTTP API that is not a success.
 type APIError struct {
 	// Status is the HTTP status.
-	Status int
+	Status int `json:"-"`
 	// Title and Detail are for people; either may be empty.
-	Title, Detail string
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
 }
 
 // Error implements error.
@@ -145,7 +146,6 @@ func call(ctx context.Context, client *http.Client, method, base, path string, p
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		failure := &APIError{Status: resp.StatusCode}
 		_ = json.Unmarshal(answer, failure) // what is no problem document has neither title nor detail
-		failure.Status = resp.StatusCode
 		return failure
 	}
 	if out == nil {

@@ -34,27 +34,35 @@ func (c *crash) received(msg, rid string) {
 	c.got[msg][rid] = true
 }
 
-// connect connects all devices; each collects until its connection ends.
-func (c *crash) connect(t *testing.T) (disconnect func()) {
-	var closers []func()
-	for _, d := range c.devices {
-		client, got := connectV3(t, c.p.MQTT, c.app, d)
-		stop := make(chan struct{})
-		go func() {
-			for {
-				select {
-				case f := <-got:
-					c.received(f.ID, d.RegistrationID)
-				case <-stop:
-					return
-				}
+// listen connects one device and collects what it receives until stop is called or the test ends.
+func (c *crash) listen(t *testing.T, broker string, d Device) (stop func()) {
+	client, got := connectV3(t, broker, c.app, d)
+	end := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case f := <-got:
+				c.received(f.ID, d.RegistrationID)
+			case <-end:
+				return
 			}
-		}()
-		closers = append(closers, func() { client.Disconnect(0); close(stop) })
+		}
+	}()
+	var once sync.Once
+	stop = func() { once.Do(func() { client.Disconnect(0); close(end) }) }
+	t.Cleanup(stop)
+	return stop
+}
+
+// connect connects all devices.
+func (c *crash) connect(t *testing.T) (disconnect func()) {
+	var stops []func()
+	for _, d := range c.devices {
+		stops = append(stops, c.listen(t, c.p.MQTT, d))
 	}
 	return func() {
-		for _, f := range closers {
-			f()
+		for _, stop := range stops {
+			stop()
 		}
 	}
 }

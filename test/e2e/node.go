@@ -21,7 +21,10 @@ import (
 
 // FreeAddr is a loopback address that nobody listens on. A node tells devices its configured ports, so a test that
 // follows what it says configures MQTTAddr and MQTTSAddr with it.
-func FreeAddr(t testing.TB) string { return freeAddr(t) }
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return freeAddr(t)
+}
 
 // Node is a running node.
 type Node struct {

@@ -57,7 +57,7 @@ func NewProcess(t testing.TB, dir string, args ...string) *Process {
 	}
 	httpAddr, mqttAddr := freeAddr(t), freeAddr(t)
 	p := &Process{dir: dir, args: append([]string{"serve", "--data-dir", dir, "--http-addr", httpAddr, "--mqtt-addr", mqttAddr,
-		"--internal-addr", "", "--registrations-per-minute", "0", "--log-level", "warn"}, args...)}
+		"--internal-addr", "", "--registrations-per-minute", "0", "--log-level", "warn", "--log-format", "text"}, args...)}
 	p.URL, p.MQTT = "http://"+httpAddr, "tcp://"+mqttAddr
 	t.Cleanup(p.Kill)
 	return p

@@ -38,6 +38,7 @@ func (c crowd) EachDevice(_ context.Context, _ int64, fn func(Device) error) err
 }
 
 func loadCrowd(b *testing.B, n uint32) *Index {
+	b.Helper()
 	d := dbtest.SQLite(b)
 	if err := Migrate(context.Background(), d); err != nil {
 		b.Fatal(err)

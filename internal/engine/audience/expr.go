@@ -62,8 +62,8 @@ func (x *Index) Count(app int64, e Expr) (uint64, error) {
 
 // EvaluateSmall is Evaluate without bitmaps, for expressions that name devices by alias or registration id only: it
 // appends the targets to buf, ascending and each once. It gives up (false) when e has tags, names nobody or has more
-// than max targets.
-func (x *Index) EvaluateSmall(app int64, e Expr, buf []Target, max int) ([]Target, bool) {
+// than limit targets.
+func (x *Index) EvaluateSmall(app int64, e Expr, buf []Target, limit int) ([]Target, bool) {
 	if !e.listed() || len(e.Tag)+len(e.TagAnd)+len(e.TagNot) > 0 {
 		return buf, false
 	}
@@ -79,7 +79,7 @@ func (x *Index) EvaluateSmall(app int64, e Expr, buf []Target, max int) ([]Targe
 		if !s.sets.matches(o, e.Platforms) {
 			continue
 		}
-		if len(out)-len(buf) == max {
+		if len(out)-len(buf) == limit {
 			return buf, false
 		}
 		out = append(out, Target{Ordinal: o, Platform: Platform(s.sets.state(o) &^ joinedBit)})

@@ -71,73 +71,95 @@ func (p *plan) run(emit func(key uint16, n int, list []uint16, w *words)) {
 	if p.empty {
 		return
 	}
-	var (
-		acc, tmp words
-		list     [few]uint16
-		all      = make([]*chunk, 0, len(p.all))
-		not      = make([]*chunk, 0, len(p.not))
-		groups   = make([][]*chunk, len(p.groups))
-	)
-next:
+	s := stage{
+		all:    make([]*chunk, 0, len(p.all)),
+		groups: make([][]*chunk, len(p.groups)),
+		not:    make([]*chunk, 0, len(p.not)),
+	}
 	for _, key := range p.keys() {
-		all, not = all[:0], not[:0]
-		for _, s := range p.all {
-			c := s.at(key)
-			if c == nil {
-				continue next
-			}
-			all = append(all, c)
+		if !s.gather(p, key) {
+			continue
 		}
-		for i, g := range p.groups {
-			groups[i] = groups[i][:0]
-			for _, s := range g {
-				if c := s.at(key); c != nil {
-					groups[i] = append(groups[i], c)
-				}
-			}
-			if len(groups[i]) == 0 {
-				continue next
-			}
-		}
-		for _, s := range p.not {
-			if c := s.at(key); c != nil {
-				not = append(not, c)
-			}
-		}
-		if c := smallest(all); c != nil && c.words == nil && c.n <= few {
-			found := list[:0]
-			for _, v := range c.list {
-				if matches(v, all, groups, not) {
-					found = append(found, v)
-				}
-			}
-			if len(found) > 0 {
+		if c := smallest(s.all); c != nil && c.words == nil && c.n <= few {
+			if found := s.pick(c.list); len(found) > 0 {
 				emit(key, len(found), found, nil)
 			}
 			continue
 		}
-		if len(all) > 0 {
-			acc.copy(all[0])
-			for _, c := range all[1:] {
-				acc.and(c, &tmp)
-			}
+		s.combine()
+		if n := s.acc.count(); n > 0 {
+			emit(key, n, nil, &s.acc)
 		}
-		for i, g := range groups {
-			if i == 0 && len(all) == 0 {
-				acc.copy(g[0])
-				for _, c := range g[1:] {
-					acc.or(c)
-				}
-				continue
-			}
-			acc.andAny(g, &tmp)
+	}
+}
+
+// stage is where one chunk after the other is evaluated: a plan's sets at one key, and the memory for the result.
+type stage struct {
+	all    []*chunk
+	groups [][]*chunk
+	not    []*chunk
+
+	acc, tmp words
+	found    [few]uint16
+}
+
+// gather takes the chunks of a key from the plan's sets; false: nothing can be a member there.
+func (s *stage) gather(p *plan, key uint16) bool {
+	s.all = s.all[:0]
+	for _, set := range p.all {
+		c := set.at(key)
+		if c == nil {
+			return false
 		}
-		for _, c := range not {
-			acc.not(c)
+		s.all = append(s.all, c)
+	}
+	for i, group := range p.groups {
+		if s.groups[i] = appendChunks(s.groups[i][:0], group, key); len(s.groups[i]) == 0 {
+			return false
 		}
-		if n := acc.count(); n > 0 {
-			emit(key, n, nil, &acc)
+	}
+	s.not = appendChunks(s.not[:0], p.not, key)
+	return true
+}
+
+// appendChunks appends those of the sets' chunks of a key that exist.
+func appendChunks(to []*chunk, sets []*set, key uint16) []*chunk {
+	for _, set := range sets {
+		if c := set.at(key); c != nil {
+			to = append(to, c)
 		}
+	}
+	return to
+}
+
+// pick looks up candidates, at most few, one by one.
+func (s *stage) pick(candidates []uint16) []uint16 {
+	found := s.found[:0]
+	for _, v := range candidates {
+		if s.matches(v) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// combine leaves the members in acc.
+func (s *stage) combine() {
+	groups := s.groups
+	if len(s.all) > 0 {
+		s.acc.copy(s.all[0])
+		for _, c := range s.all[1:] {
+			s.acc.and(c, &s.tmp)
+		}
+	} else {
+		s.acc.copyAny(groups[0])
+		groups = groups[1:]
+	}
+	for _, group := range groups {
+		s.acc.andAny(group, &s.tmp)
+	}
+	for _, c := range s.not {
+		s.acc.not(c)
 	}
 }
 
@@ -151,19 +173,19 @@ func smallest(chunks []*chunk) *chunk {
 	return least
 }
 
-func matches(v uint16, all []*chunk, groups [][]*chunk, not []*chunk) bool {
+func (s *stage) matches(v uint16) bool {
 	has := func(c *chunk) bool { return c.has(v) }
-	for _, c := range all {
+	for _, c := range s.all {
 		if !c.has(v) {
 			return false
 		}
 	}
-	for _, g := range groups {
-		if !slices.ContainsFunc(g, has) {
+	for _, group := range s.groups {
+		if !slices.ContainsFunc(group, has) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(not, has)
+	return !slices.ContainsFunc(s.not, has)
 }
 
 func (w *words) copy(c *chunk) {
@@ -173,6 +195,14 @@ func (w *words) copy(c *chunk) {
 	}
 	*w = words{}
 	w.or(c)
+}
+
+// copyAny makes w the union of a group.
+func (w *words) copyAny(group []*chunk) {
+	w.copy(group[0])
+	for _, c := range group[1:] {
+		w.or(c)
+	}
 }
 
 func (w *words) or(c *chunk) {
@@ -212,10 +242,7 @@ func (w *words) andAny(group []*chunk, tmp *words) {
 			w[i] &= a[i] | b[i]
 		}
 	default:
-		tmp.copy(group[0])
-		for _, c := range group[1:] {
-			tmp.or(c)
-		}
+		tmp.copyAny(group)
 		w.andWords(tmp)
 	}
 }

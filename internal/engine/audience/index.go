@@ -143,7 +143,7 @@ func (x *Index) ensure(app int64) (*state, error) {
 	if s.ready.Load() {
 		return s, nil
 	}
-	return s, x.Sync(context.Background(), app)
+	return s, x.Sync(context.Background(), app) //nolint:forbidigo // lookups have no context; readTimeout bounds the load
 }
 
 // view is ensure for lookups that have no error to return. It is nil, and the failure logged, if the sets cannot be

@@ -20,11 +20,11 @@ const (
 	maxAttributeText = 512 // bytes
 )
 
-// checkText demands valid UTF-8 without control characters, at most max bytes.
-func checkText(field, v string, max int) error {
+// checkText demands valid UTF-8 without control characters, at most limit bytes.
+func checkText(field, v string, limit int) error {
 	switch {
-	case len(v) > max:
-		return invalid(field, fmt.Sprintf("must not be longer than %d bytes", max))
+	case len(v) > limit:
+		return invalid(field, fmt.Sprintf("must not be longer than %d bytes", limit))
 	case !utf8.ValidString(v):
 		return invalid(field, "must be valid UTF-8")
 	case strings.ContainsFunc(v, unicode.IsControl):

@@ -37,9 +37,6 @@ const (
 	lastOnlineFor = 48 * time.Hour
 )
 
-// vendorZone is what times without a zone are in.
-var vendorZone = time.FixedZone("UTC+8", 8*3600)
-
 // CompatRoutes hands out the calls under /v3/devices, /v3/aliases and /v3/tags as patterns of http.ServeMux.
 // Authentication, limits and the forgiving routes (trailing slashes, other prefixes) are around them.
 func (r *Registry) CompatRoutes(handle func(pattern string, h CompatHandler)) {
@@ -176,17 +173,21 @@ func (r *Registry) compatStatus(req *http.Request, app *gate.App) (any, error) {
 	for _, id := range unknown {
 		out[id] = nil
 	}
+	zone := vendorZone()
 	now := r.Clock.Now()
 	for _, o := range ordinals {
 		at := clock.FromMillis(seen[o])
 		s := &onlineStatus{Online: r.Presence != nil && r.Presence.Online(app.ID, o) || r.justSeen(app.ID, o) || now.Sub(at) < recently}
 		if !s.Online && now.Sub(at) < lastOnlineFor {
-			s.LastOnlineTime = at.In(vendorZone).Format(time.DateTime)
+			s.LastOnlineTime = at.In(zone).Format(time.DateTime)
 		}
 		out[r.ID(app.ID, o)] = s
 	}
 	return out, nil
 }
+
+// vendorZone is what times without a zone are in.
+func vendorZone() *time.Location { return time.FixedZone("UTC+8", 8*3600) }
 
 // lastSeen reads the times of the last contact, Unix milliseconds; 0 is never.
 func (r *Registry) lastSeen(ctx context.Context, app int64, ordinals []uint32) (map[uint32]int64, error) {

@@ -128,7 +128,7 @@ func TestCompatRefusals(t *testing.T) {
 		n.publish(1, func(a *gate.App) { a.Settings.AliasDevices = 1 })
 		s := n.compatServer()
 		dev, other, foreign := n.joined(1, audience.IOS), n.joined(1, audience.IOS), n.joined(2, audience.IOS)
-		if err := n.set(1, other.Ordinal, ProfileChange{Alias: ptr("full")}); err != nil {
+		if err := n.set(1, other.Ordinal, ProfileChange{Alias: new("full")}); err != nil {
 			t.Fatal(err)
 		}
 		tags := make([]string, 101)

@@ -68,12 +68,13 @@ func (r *Registry) compatGetAlias(req *http.Request, app *gate.App) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	zone := vendorZone()
 	data := make([]aliasDevice, 0, len(devices))
 	for _, d := range devices {
 		p, _ := r.Audience.PlatformOf(app.ID, d)
 		item := aliasDevice{RegistrationID: r.ID(app.ID, d), Platform: p.String()}
 		if at := seen[d]; at != 0 {
-			date := clock.FromMillis(at).In(vendorZone).Format(time.DateOnly)
+			date := clock.FromMillis(at).In(zone).Format(time.DateOnly)
 			item.LastOnlineDate = &date
 		}
 		data = append(data, item)

@@ -40,25 +40,9 @@ func (r *Registry) edit(ctx context.Context, app *gate.App, ordinals []uint32, b
 			if err != nil {
 				return err
 			}
-			var changes []audience.Change
-			for _, ordinal := range part {
-				w, err := find(ctx, tx, app.ID, ordinal)
-				if e.skipGone && IsKind(err, UnknownDevice) {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				before := w.device()
-				if err := change(w); err != nil {
-					return err
-				}
-				if err := update(ctx, tx, app.ID, w); err != nil {
-					return err
-				}
-				if after := w.device(); !same(before, after) {
-					changes = append(changes, audience.Change{Before: before, After: after})
-				}
+			changes, err := e.rows(ctx, part, change)
+			if err != nil {
+				return err
 			}
 			return r.Audience.Append(ctx, tx, app.ID, changes...)
 		})
@@ -68,6 +52,31 @@ func (r *Registry) edit(ctx context.Context, app *gate.App, ordinals []uint32, b
 		r.Audience.Follow(ctx, app.ID)
 	}
 	return nil
+}
+
+// rows does change to the rows of devices and returns what the audience has to know of it.
+func (e *editor) rows(ctx context.Context, ordinals []uint32, change func(*row) error) ([]audience.Change, error) {
+	var changes []audience.Change
+	for _, ordinal := range ordinals {
+		w, err := find(ctx, e.tx, e.app.ID, ordinal)
+		if e.skipGone && IsKind(err, UnknownDevice) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		before := w.device()
+		if err := change(w); err != nil {
+			return nil, err
+		}
+		if err := update(ctx, e.tx, e.app.ID, w); err != nil {
+			return nil, err
+		}
+		if after := w.device(); !same(before, after) {
+			changes = append(changes, audience.Change{Before: before, After: after})
+		}
+	}
+	return changes, nil
 }
 
 func same(a, b *audience.Device) bool {

@@ -30,6 +30,13 @@ type epochs struct {
 // loadTimeout bounds reading an app's spans, which happens once per app, where the caller has no context.
 const loadTimeout = 10 * time.Second
 
+// knownSpans is spansOf for callers without a context.
+func (r *Registry) knownSpans(app int64) ([]span, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout) //nolint:forbidigo // nobody's: it fills what all callers share
+	defer cancel()
+	return r.spansOf(ctx, app)
+}
+
 func (r *Registry) spansOf(ctx context.Context, app int64) ([]span, error) {
 	r.epochs.mu.RLock()
 	spans := r.epochs.spans[app]
@@ -85,7 +92,7 @@ func (r *Registry) ref(ctx context.Context, app int64, ordinal uint32) (deviceid
 func (r *Registry) parse(ctx context.Context, app int64, id string) (deviceid.Ref, bool, error) {
 	ref, err := r.IDs.Parse(app, id)
 	if err != nil {
-		return deviceid.Ref{}, false, nil
+		return deviceid.Ref{}, false, nil //nolint:nilerr // that the id is none is an answer
 	}
 	spans, err := r.spansOf(ctx, app)
 	return ref, err == nil && ref.Epoch != 0 && epochOf(spans, ref.Ordinal) == ref.Epoch, err
@@ -94,23 +101,19 @@ func (r *Registry) parse(ctx context.Context, app int64, id string) (deviceid.Re
 // ID is the registration id of an ordinal that the app has issued. It is empty if the database is needed (once per
 // app) and does not answer.
 func (r *Registry) ID(app int64, ordinal uint32) string {
-	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
-	defer cancel()
-	ref, err := r.ref(ctx, app, ordinal)
+	spans, err := r.knownSpans(app)
 	if err != nil {
 		r.Log.Error("registration id not made", "app", app, "err", err)
 		return ""
 	}
-	return r.IDs.ID(app, ref)
+	return r.IDs.ID(app, deviceid.Ref{Epoch: epochOf(spans, ordinal), Ordinal: ordinal})
 }
 
 // Resolve turns registration ids of the app into ordinals of devices that exist, pending ones included, in order and
 // with repetitions, and lists the ids that are of no such device. After the first call for an app it uses memory only.
 // It knows what was committed before the last audience.Sync.
 func (r *Registry) Resolve(app *gate.App, rids []string) (ordinals []uint32, unknown []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
-	defer cancel()
-	spans, err := r.spansOf(ctx, app.ID)
+	spans, err := r.knownSpans(app.ID)
 	if err != nil {
 		r.Log.Error("registration ids not resolved", "app", app.ID, "err", err)
 		return nil, rids
@@ -133,12 +136,12 @@ func (r *Registry) Resolve(app *gate.App, rids []string) (ordinals []uint32, unk
 	}
 	// Known keeps the order, so walking both lists finds what it left out.
 	next := 0
-	for i, p := range all {
-		if p.valid && next < len(ordinals) && ordinals[next] == p.ordinal {
+	for i, id := range rids {
+		if p := all[i]; p.valid && next < len(ordinals) && ordinals[next] == p.ordinal {
 			next++
 			continue
 		}
-		unknown = append(unknown, rids[i])
+		unknown = append(unknown, id)
 	}
 	return ordinals, unknown
 }

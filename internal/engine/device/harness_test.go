@@ -155,5 +155,3 @@ func wantKind(t testing.TB, err error, kind Kind) {
 		t.Errorf("got %v, want a refusal of kind %d", err, kind)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

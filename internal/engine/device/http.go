@@ -47,8 +47,8 @@ type registerBody struct {
 }
 
 type registerInfo struct {
-	_ struct{} `json:"-" additionalProperties:"true"`
 	Info
+	_ struct{} `json:"-" additionalProperties:"true"`
 }
 
 type registerConsent struct {

@@ -155,7 +155,7 @@ func TestDeviceAPIRefusals(t *testing.T) {
 	n.publish(1, func(a *gate.App) { a.Settings.AliasDevices, a.Settings.DeviceAlias = 1, "device" })
 	n.publish(3, func(a *gate.App) { a.State = gate.Disabled })
 	dev, other := n.joined(1, audience.Web), n.joined(1, audience.Web)
-	if err := n.set(1, other.Ordinal, ProfileChange{Alias: ptr("taken")}); err != nil {
+	if err := n.set(1, other.Ordinal, ProfileChange{Alias: new("taken")}); err != nil {
 		t.Fatal(err)
 	}
 	foreign := n.joined(2, audience.Web)

@@ -81,7 +81,7 @@ func TestEpochs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = n.SetProfile(ctx, app, fresh.Ordinal, ProfileChange{Alias: ptr("u"), AliasSignature: signature}, ByDevice)
+			err = n.SetProfile(ctx, app, fresh.Ordinal, ProfileChange{Alias: new("u"), AliasSignature: signature}, ByDevice)
 			if (err == nil) != want || err != nil && !IsKind(err, Denied) {
 				t.Errorf("alias signed for %s: %v", id, err)
 			}

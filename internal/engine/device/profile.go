@@ -228,7 +228,7 @@ func (r *Registry) mayAlias(ctx context.Context, app *gate.App, ordinal uint32, 
 	return nil
 }
 
-func (c ProfileChange) check() error {
+func (c *ProfileChange) check() error {
 	if c.Tags != nil {
 		if err := c.Tags.check(); err != nil {
 			return err
@@ -244,36 +244,52 @@ func (c ProfileChange) check() error {
 			return err
 		}
 	}
-	if len(c.Attributes) > maxAttributes {
-		return invalid("attributes", fmt.Sprintf("must not have more than %d members", maxAttributes))
-	}
-	for k, v := range c.Attributes {
-		if k == "" || len(k) > maxAttributeKey {
-			return invalid("attributes", fmt.Sprintf("names must have 1 to %d bytes", maxAttributeKey))
-		}
-		if !utf8.ValidString(k) {
-			return invalid("attributes", "names must be valid UTF-8")
-		}
-		if v != nil {
-			if err := checkText("attributes."+k, *v, maxAttributeText); err != nil {
-				return err
-			}
-		}
+	if err := checkAttributes(c.Attributes); err != nil {
+		return err
 	}
 	if c.Timezone != nil {
 		if err := checkTimezone("timezone", *c.Timezone); err != nil {
 			return err
 		}
 	}
-	if c.Silence != nil && *c.Silence != (Silence{}) {
-		if !clockTime(c.Silence.From) {
-			return invalid("silence.from", "must be a time of day such as 22:00")
-		}
-		if !clockTime(c.Silence.To) {
-			return invalid("silence.to", "must be a time of day such as 08:00")
-		}
+	if err := c.Silence.check(); err != nil {
+		return err
 	}
 	return c.Consent.check()
+}
+
+func checkAttributes(change map[string]*string) error {
+	if len(change) > maxAttributes {
+		return invalid("attributes", fmt.Sprintf("must not have more than %d members", maxAttributes))
+	}
+	for k, v := range change {
+		if k == "" || len(k) > maxAttributeKey {
+			return invalid("attributes", fmt.Sprintf("names must have 1 to %d bytes", maxAttributeKey))
+		}
+		if !utf8.ValidString(k) {
+			return invalid("attributes", "names must be valid UTF-8")
+		}
+		if v == nil {
+			continue
+		}
+		if err := checkText("attributes."+k, *v, maxAttributeText); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Silence) check() error {
+	if s == nil || *s == (Silence{}) {
+		return nil
+	}
+	if !clockTime(s.From) {
+		return invalid("silence.from", "must be a time of day such as 22:00")
+	}
+	if !clockTime(s.To) {
+		return invalid("silence.to", "must be a time of day such as 08:00")
+	}
+	return nil
 }
 
 // Limits of one change of tags.
@@ -293,9 +309,9 @@ func (t *Tags) check() error {
 	return checkTags("tags.remove", t.Remove, maxTagList, maxTagListBytes)
 }
 
-func checkTags(field string, tags []string, max, maxBytes int) error {
-	if len(tags) > max {
-		return invalid(field, fmt.Sprintf("must not have more than %d tags", max))
+func checkTags(field string, tags []string, limit, maxBytes int) error {
+	if len(tags) > limit {
+		return invalid(field, fmt.Sprintf("must not have more than %d tags", limit))
 	}
 	bytes := 0
 	for i, t := range tags {

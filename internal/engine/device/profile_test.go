@@ -24,8 +24,8 @@ func TestProfileSurvivesRestart(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		n := newNode(t, d)
 		dev := n.joined(1, audience.Android)
-		change := ProfileChange{Tags: &Tags{Add: []string{"b", "a", "a"}}, Alias: ptr("u1"), Mobile: ptr("+8613800000000"),
-			Attributes: map[string]*string{"k": ptr("v"), "x": ptr("y")}, Timezone: ptr("Asia/Shanghai"), PushEnabled: ptr(false),
+		change := ProfileChange{Tags: &Tags{Add: []string{"b", "a", "a"}}, Alias: new("u1"), Mobile: new("+8613800000000"),
+			Attributes: map[string]*string{"k": new("v"), "x": new("y")}, Timezone: new("Asia/Shanghai"), PushEnabled: new(false),
 			Silence: &Silence{"22:00", "08:00"}, Consent: &Consent{Version: "1", Purposes: []string{"push"}}}
 		if err := n.set(1, dev.Ordinal, change); err != nil {
 			t.Fatal(err)
@@ -59,15 +59,15 @@ func TestProfileSurvivesRestart(t *testing.T) {
 		if got := n.profile(1, dev.Ordinal); !same(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		clear := ProfileChange{Tags: &Tags{Replace: true}, Alias: ptr(""), Mobile: ptr(""), Attributes: map[string]*string{"k": nil, "x": nil}, Silence: &Silence{}}
-		if err := n.set(1, dev.Ordinal, clear); err != nil {
+		empty := ProfileChange{Tags: &Tags{Replace: true}, Alias: new(""), Mobile: new(""), Attributes: map[string]*string{"k": nil, "x": nil}, Silence: &Silence{}}
+		if err := n.set(1, dev.Ordinal, empty); err != nil {
 			t.Fatal(err)
 		}
 		got := n.profile(1, dev.Ordinal)
 		if len(got.Tags)+len(got.Alias)+len(got.Mobile)+len(got.Attributes) > 0 || got.Silence != nil || got.MobileVerified {
 			t.Errorf("cleared: %+v", got)
 		}
-		if err := n.SetProfile(context.Background(), n.app(1), dev.Ordinal, ProfileChange{Mobile: ptr("13800000000")}, ByDevice); err != nil {
+		if err := n.SetProfile(context.Background(), n.app(1), dev.Ordinal, ProfileChange{Mobile: new("13800000000")}, ByDevice); err != nil {
 			t.Fatal(err)
 		}
 		if n.profile(1, dev.Ordinal).MobileVerified {
@@ -92,7 +92,7 @@ func TestAliasLimit(t *testing.T) {
 		)
 		for _, o := range devices {
 			wg.Go(func() {
-				err := n.set(1, o, ProfileChange{Alias: ptr("u")})
+				err := n.set(1, o, ProfileChange{Alias: new("u")})
 				mu.Lock()
 				defer mu.Unlock()
 				if IsKind(err, AliasFull) {
@@ -107,19 +107,19 @@ func TestAliasLimit(t *testing.T) {
 		if len(owners) != 3 || full != 9 {
 			t.Fatalf("%d devices have the alias, %d were refused", len(owners), full)
 		}
-		if err := n.set(1, owners[0], ProfileChange{Alias: ptr("u")}); err != nil {
+		if err := n.set(1, owners[0], ProfileChange{Alias: new("u")}); err != nil {
 			t.Errorf("repeated by an owner: %v", err)
 		}
-		if err := n.set(1, owners[0], ProfileChange{Alias: ptr("v")}); err != nil {
+		if err := n.set(1, owners[0], ProfileChange{Alias: new("v")}); err != nil {
 			t.Fatal(err)
 		}
 		next := devices[slices.IndexFunc(devices, func(o uint32) bool { return !slices.Contains(owners, o) })]
-		if err := n.set(1, next, ProfileChange{Alias: ptr("u")}); err != nil {
+		if err := n.set(1, next, ProfileChange{Alias: new("u")}); err != nil {
 			t.Errorf("after one left: %v", err)
 		}
 		n.publish(1, func(a *gate.App) { a.Settings.AliasDevices = 0 })
 		for _, o := range devices {
-			if err := n.set(1, o, ProfileChange{Alias: ptr("u")}); err != nil {
+			if err := n.set(1, o, ProfileChange{Alias: new("u")}); err != nil {
 				t.Errorf("without a limit: %v", err)
 			}
 		}
@@ -149,7 +149,7 @@ func TestTagLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		wantKind(t, n.set(1, dev.Ordinal, ProfileChange{Tags: &Tags{Add: []string{"more"}}, Alias: ptr("no")}), TooManyTags)
+		wantKind(t, n.set(1, dev.Ordinal, ProfileChange{Tags: &Tags{Add: []string{"more"}}, Alias: new("no")}), TooManyTags)
 		if p := n.profile(1, dev.Ordinal); len(p.Tags) != 1000 || p.Alias != "" {
 			t.Errorf("%d tags, alias %q", len(p.Tags), p.Alias)
 		}
@@ -230,7 +230,7 @@ func TestWhoMaySetAlias(t *testing.T) {
 	if got := up(`{"alias":"u1","alias_signature":"` + sign(Claims{RegistrationID: dev.RegistrationID, Alias: "u1", Exp: exp}) + `"}`); got.Code != edgewire.UpOK {
 		t.Errorf("signed: %+v", got)
 	}
-	if err := n.SetProfile(ctx, app, dev.Ordinal, ProfileChange{Alias: ptr("u3")}, ByServer); err != nil {
+	if err := n.SetProfile(ctx, app, dev.Ordinal, ProfileChange{Alias: new("u3")}, ByServer); err != nil {
 		t.Errorf("by the server: %v", err)
 	}
 	if got := up(`{"tags":{"add":["a"]}}`); got.Code != edgewire.UpOK || n.profile(1, dev.Ordinal).Alias != "u3" {
@@ -245,7 +245,7 @@ func TestUp(t *testing.T) {
 		ctx := context.Background()
 		n.publish(1, func(a *gate.App) { a.Settings.AliasDevices = 1 })
 		dev, other := n.joined(1, audience.IOS), n.joined(1, audience.IOS)
-		if err := n.set(1, other.Ordinal, ProfileChange{Alias: ptr("taken")}); err != nil {
+		if err := n.set(1, other.Ordinal, ProfileChange{Alias: new("taken")}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -341,7 +341,7 @@ func TestLastSeen(t *testing.T) {
 		if err := n.FlushSeen(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.set(1, all[0], ProfileChange{Alias: ptr("x")}); err != nil { // must not bring an old time back
+		if err := n.set(1, all[0], ProfileChange{Alias: new("x")}); err != nil { // must not bring an old time back
 			t.Fatal(err)
 		}
 		got, err := n.lastSeen(ctx, 1, all)
@@ -384,11 +384,11 @@ func TestLoadWhileChanging(t *testing.T) {
 					var err error
 					switch tag := fmt.Sprintf("t%d", (i+w)%4); i % 5 {
 					case 0:
-						err = n.set(1, o, ProfileChange{Tags: &Tags{Remove: []string{tag}}, Alias: ptr("")})
+						err = n.set(1, o, ProfileChange{Tags: &Tags{Remove: []string{tag}}, Alias: new("")})
 					case 1:
 						err = n.DeleteTag(ctx, n.app(1), tag, audience.AllPlatforms)
 					default:
-						err = n.set(1, o, ProfileChange{Tags: &Tags{Add: []string{tag}}, Alias: ptr(tag)})
+						err = n.set(1, o, ProfileChange{Tags: &Tags{Add: []string{tag}}, Alias: new(tag)})
 					}
 					if err != nil {
 						t.Error(err)

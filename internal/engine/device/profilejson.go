@@ -106,9 +106,9 @@ func parseToken(data []byte) (Token, error) {
 }
 
 // object reads a JSON object whose members are not looked at yet.
-func object(field string, data []byte, max int) (map[string]json.RawMessage, error) {
-	if len(data) > max {
-		return nil, invalid(field, fmt.Sprintf("must not be longer than %d bytes", max))
+func object(field string, data []byte, limit int) (map[string]json.RawMessage, error) {
+	if len(data) > limit {
+		return nil, invalid(field, fmt.Sprintf("must not be longer than %d bytes", limit))
 	}
 	if !utf8.Valid(data) {
 		return nil, invalid(field, "must be valid UTF-8")

@@ -134,7 +134,7 @@ func TestHookFailureUndoesRegistration(t *testing.T) {
 		n := newNode(t, d)
 		broken := errors.New("broken")
 		var calls []uint32
-		n.OnRegistered = func(_ context.Context, _ *db.Tx, app int64, ordinal uint32, p audience.Platform) error {
+		n.OnRegistered = func(_ context.Context, _ *db.Tx, _ int64, ordinal uint32, p audience.Platform) error {
 			if p == audience.IoT {
 				return broken
 			}
@@ -244,7 +244,7 @@ func TestDelete(t *testing.T) {
 		ctx := context.Background()
 		dev := n.register(1, Registration{InstallID: installA})
 		n.connect(1, dev)
-		if err := n.set(1, dev.Ordinal, ProfileChange{Tags: &Tags{Add: []string{"a"}}, Alias: ptr("me"), Mobile: ptr("13800000000")}); err != nil {
+		if err := n.set(1, dev.Ordinal, ProfileChange{Tags: &Tags{Add: []string{"a"}}, Alias: new("me"), Mobile: new("13800000000")}); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.PutToken(ctx, n.app(1), dev.Ordinal, Token{Channel: "fcm", Token: "t"}); err != nil {
@@ -263,7 +263,7 @@ func TestDelete(t *testing.T) {
 			t.Error("the id still resolves")
 		}
 		wantKind(t, n.Delete(ctx, 1, dev.Ordinal), UnknownDevice)
-		wantKind(t, n.set(1, dev.Ordinal, ProfileChange{Alias: ptr("b")}), UnknownDevice)
+		wantKind(t, n.set(1, dev.Ordinal, ProfileChange{Alias: new("b")}), UnknownDevice)
 		var mobile, alias string
 		if err := d.QueryRow(ctx, `select mobile, alias from device_device where ordinal = $1`, int64(dev.Ordinal)).Scan(&mobile, &alias); err != nil || mobile != "" || alias != "" {
 			t.Errorf("left: %q %q (%v)", mobile, alias, err)

@@ -94,11 +94,6 @@ func (r *Registry) Run(ctx context.Context) error {
 	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
 	defer flush.Stop()
 	defer sweep.Stop()
-	report := func(what string, err error) {
-		if err != nil && ctx.Err() == nil {
-			r.Log.Warn(what, "err", err)
-		}
-	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,10 +101,13 @@ func (r *Registry) Run(ctx context.Context) error {
 			defer cancel()
 			return r.FlushSeen(last)
 		case <-flush.C:
-			report("last-seen times not written", r.FlushSeen(ctx))
+			if err := r.FlushSeen(ctx); err != nil && ctx.Err() == nil {
+				r.Log.Warn("last-seen times not written", "err", err)
+			}
 		case <-sweep.C:
-			_, err := r.Sweep(ctx)
-			report("expired devices not deleted", err)
+			if _, err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
+				r.Log.Warn("expired devices not deleted", "err", err)
+			}
 		}
 	}
 }

@@ -57,13 +57,14 @@ func (r *Registry) Up(ctx context.Context, u edgewire.Up) edgewire.UpReply {
 	return edgewire.UpReply{Code: code, Reason: shorten(refusal.Error(), maxReason)}
 }
 
-// shorten cuts s to max bytes, not inside a character.
-func shorten(s string, max int) string {
-	if len(s) <= max {
+// shorten cuts s to limit bytes, not inside a character.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	for max > 0 && !utf8.RuneStart(s[max]) {
-		max--
+	end := limit
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return s[:max]
+	return s[:end]
 }

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"time"
-
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/edge/mqtt"
 )
@@ -15,14 +13,14 @@ func (l *loop) eachLater(sessions []*session, do func(*session)) {
 	if len(sessions) == 0 {
 		return
 	}
-	l.chores = append(l.chores, func(until time.Time) bool {
+	l.chores = append(l.chores, func(run slice) bool {
 		for len(sessions) > 0 {
 			n := min(choreStep, len(sessions))
 			for _, s := range sessions[:n] {
 				do(s)
 			}
 			sessions = sessions[n:]
-			if !time.Now().Before(until) {
+			if run.over() {
 				break
 			}
 		}

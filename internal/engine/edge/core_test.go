@@ -2,7 +2,7 @@ package edge
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -324,7 +324,7 @@ func (c *core) identity(ordinal uint32) (id, secret string) {
 	return c.codec.ID(testApp, ref), c.codec.Secret(testApp, ref, 1)
 }
 
-func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // startEdge starts an edge against the core; change may adapt its options.
 func startEdge(t testing.TB, c *core, change func(*Options)) *Edge {
@@ -346,7 +346,7 @@ func startEdge(t testing.TB, c *core, change func(*Options)) *Edge {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := e.Stop(ctx); err != nil && err != errStopped {
+		if err := e.Stop(ctx); err != nil && !errors.Is(err, errStopped) {
 			t.Errorf("stop: %v", err)
 		}
 	})
@@ -386,6 +386,7 @@ func (c *core) slowOwed(release <-chan struct{}) func(*bus.Msg) {
 
 // deadline is a context that ends after d.
 func deadline(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"slices"
-	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -144,8 +143,8 @@ func (q *queue) push(d *delivery) {
 	a.waiting = append(a.waiting, d)
 }
 
-// work serves the app whose turn it is; false: the time is over.
-func (q *queue) work(l *loop, until time.Time) bool {
+// work serves the app whose turn it is. The queue must not be empty.
+func (q *queue) work(l *loop) {
 	c := &q.direct
 	q.turns++
 	if len(c.ring) == 0 || len(q.wide.ring) > 0 && q.turns%directTurns == 0 {
@@ -163,7 +162,6 @@ func (q *queue) work(l *loop, until time.Time) bool {
 			c.ring = nil
 		}
 	}
-	return time.Now().Before(until)
 }
 
 // turn writes to a few devices; true: the app has no work left.

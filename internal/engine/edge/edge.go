@@ -76,7 +76,7 @@ func New(o Options) (*Edge, error) {
 		admissions: &admissions{waiting: map[deviceKey]*admission{}},
 		sequences:  &sequences{nodes: map[string]*nodeSequence{}},
 	}
-	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.ctx, e.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // lives until Stop, longer than any caller's
 	e.presence = newPresence(o.ID, now.UnixMicro(), o.Bus, o.Log)
 	e.facts = newFacts(o.Clock, e.askFacts)
 	e.admits = newPool(e.ctx, o.Limits.Admissions, o.Limits.AdmissionQueue)
@@ -101,7 +101,7 @@ func (e *Edge) Start(ctx context.Context) (err error) {
 		e.cancel()
 		return err
 	}
-	e.streams = startStreams(e.loops[plain:])
+	e.streams = startStreams(ctx, e.loops[plain:])
 	defer func() {
 		if err != nil {
 			e.halt()

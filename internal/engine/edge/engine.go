@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,7 +23,7 @@ type engine struct {
 	gnet.BuiltinEventEngine
 	client  *gnet.Client
 	loops   map[gnet.EventLoop]*loop // written before the first socket is enrolled
-	anchors []*net.UnixConn
+	anchors []net.Conn
 	log     *slog.Logger
 }
 
@@ -86,12 +87,12 @@ func (g *engine) anchor(l *loop) error {
 	return nil
 }
 
-func socketPair() (near, far *net.UnixConn, err error) {
+func socketPair() (near, far net.Conn, err error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	var ends [2]*net.UnixConn
+	var ends [2]net.Conn
 	for i, fd := range fds {
 		syscall.CloseOnExec(fd)
 		file := os.NewFile(uintptr(fd), "anchor")
@@ -105,7 +106,7 @@ func socketPair() (near, far *net.UnixConn, err error) {
 			}
 			return nil, nil, err
 		}
-		ends[i] = conn.(*net.UnixConn)
+		ends[i] = conn
 	}
 	return ends[0], ends[1], nil
 }
@@ -138,7 +139,7 @@ func (g *engine) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	case *upgrade:
 		up = of
 	}
-	l := g.loops[c.EventLoop()]
+	l := g.loopOf(c)
 	s := &session{sock: c, fd: int32(c.Fd())}
 	if up != nil {
 		s.ws = &webSocket{}
@@ -162,7 +163,7 @@ func (g *engine) OnTraffic(c gnet.Conn) gnet.Action {
 		if err != nil {
 			return gnet.Close
 		}
-		g.loopOf(of, c).inputSocket(of, data)
+		g.loopOf(c).inputSocket(of, data)
 	case *anchor:
 		if _, err := c.Discard(-1); err != nil {
 			return gnet.Close
@@ -172,12 +173,12 @@ func (g *engine) OnTraffic(c gnet.Conn) gnet.Action {
 	return gnet.None
 }
 
-func (g *engine) loopOf(s *session, c gnet.Conn) *loop { return g.loops[c.EventLoop()] }
+func (g *engine) loopOf(c gnet.Conn) *loop { return g.loops[c.EventLoop()] }
 
 // OnClose implements gnet.EventHandler.
 func (g *engine) OnClose(c gnet.Conn, _ error) gnet.Action {
 	if s, ok := c.Context().(*session); ok {
-		g.loops[c.EventLoop()].closedBy(s)
+		g.loopOf(c).closedBy(s)
 	}
 	return gnet.None
 }
@@ -190,8 +191,12 @@ func closeWrite(s *session) bool {
 // engineLog passes gnet's log on; what it logs at levels below error is of no use to an operator.
 type engineLog struct{ log *slog.Logger }
 
-func (l engineLog) Debugf(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
-func (l engineLog) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
-func (l engineLog) Warnf(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
-func (l engineLog) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
-func (l engineLog) Fatalf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
+func (l engineLog) Debugf(format string, args ...any) { l.tell(slog.LevelDebug, format, args) }
+func (l engineLog) Infof(format string, args ...any)  { l.tell(slog.LevelDebug, format, args) }
+func (l engineLog) Warnf(format string, args ...any)  { l.tell(slog.LevelDebug, format, args) }
+func (l engineLog) Errorf(format string, args ...any) { l.tell(slog.LevelError, format, args) }
+func (l engineLog) Fatalf(format string, args ...any) { l.tell(slog.LevelError, format, args) }
+
+func (l engineLog) tell(level slog.Level, format string, args []any) {
+	l.log.Log(context.Background(), level, "event loops", "text", fmt.Sprintf(format, args...)) //nolint:forbidigo // gnet logs without one
+}

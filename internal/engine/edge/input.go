@@ -86,8 +86,7 @@ func (l *loop) pauseLimit(s *session) int {
 // broken ends a connection whose peer broke the protocol; nobody else is touched.
 func (l *loop) broken(s *session, err error) {
 	code := mqtt.MalformedPacket
-	var e *mqtt.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mqtt.Error](err); ok {
 		code = e.Code
 	}
 	l.edge.log.Debug("connection broke the protocol", "error", err)

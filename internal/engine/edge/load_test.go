@@ -301,6 +301,7 @@ func BenchmarkBroadcast(b *testing.B) {
 }
 
 func benchmarkBroadcast(b *testing.B, qos byte, together int) {
+	b.Helper()
 	c := newCore(b)
 	e := startEdge(b, c, nil)
 	f := startFleet(b, e, fleetSize, mqtt.V5, qos)

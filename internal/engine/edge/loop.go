@@ -33,7 +33,7 @@ type loop struct {
 	now      int64  // Unix milliseconds at the start of this run
 	tick     uint32 // 100 ms steps since the edge was made
 	backlog  []func()
-	chores   []func(until time.Time) bool // long work in portions; true: finished
+	chores   []func(slice) bool // long work in portions; true: finished
 	queue    queue
 	rosters  map[int64]*roster
 	sessions []*session
@@ -99,9 +99,9 @@ func (l *loop) wake() {
 func (l *loop) run() {
 	l.scheduled.Store(false)
 	l.refresh()
-	until := time.Now().Add(slice)
+	run := newSlice()
 	l.collect()
-	for len(l.backlog) > 0 && time.Now().Before(until) {
+	for len(l.backlog) > 0 && !run.over() {
 		call := l.backlog[0]
 		l.backlog[0] = nil
 		l.backlog = l.backlog[1:]
@@ -111,16 +111,20 @@ func (l *loop) run() {
 		l.backlog = nil
 	}
 	if l.ticked.CompareAndSwap(true, false) {
-		l.onTick(until)
+		l.onTick(run)
 	}
-	for len(l.chores) > 0 && time.Now().Before(until) {
+	for len(l.chores) > 0 && !run.over() {
 		chore := l.chores[0]
 		l.chores = l.chores[1:]
-		if !chore(until) {
+		if !chore(run) {
 			l.chores = append(l.chores, chore)
 		}
 	}
-	for !l.queue.empty() && l.queue.work(l, until) {
+	for !l.queue.empty() {
+		l.queue.work(l)
+		if run.over() {
+			break
+		}
 	}
 	l.counts.flush(l.edge.metrics)
 	if len(l.backlog) > 0 || len(l.chores) > 0 || !l.queue.empty() {
@@ -194,7 +198,7 @@ func (l *loop) reloadLost() {
 
 // onTick looks at deadlines. The sweep over all sessions goes on over several runs; a new one begins every
 // sweepInterval.
-func (l *loop) onTick(until time.Time) {
+func (l *loop) onTick(run slice) {
 	for i := 0; i < len(l.sockets); {
 		if s := l.sockets[i]; !l.drained(s) {
 			i++
@@ -211,23 +215,23 @@ func (l *loop) onTick(until time.Time) {
 		case l.tick < g.until:
 			kept = append(kept, g)
 		default:
-			g.s.sock.Close()
+			g.s.close()
 		}
 	}
 	clear(l.lingers[len(kept):])
 	l.lingers = kept
 	l.retryLoads()
 	l.reloadLost()
-	if now := time.Now(); !l.sweeping && now.After(l.sweepAt) {
+	if !l.sweeping && run.began.After(l.sweepAt) {
 		l.sweeping, l.swept = true, 0
-		l.sweepAt = now.Add(min(sweepInterval, 5*l.edge.limits.Tick))
+		l.sweepAt = run.began.Add(min(sweepInterval, 5*l.edge.limits.Tick))
 		l.chores = append(l.chores, l.sweep)
 	}
 }
 
 // sweep ends sessions whose CONNECT or keep-alive is overdue.
 // A session that is closed meanwhile may move one from the end past the sweep; the next sweep sees it.
-func (l *loop) sweep(until time.Time) bool {
+func (l *loop) sweep(run slice) bool {
 	for l.swept < len(l.sessions) {
 		for range 256 {
 			if l.swept >= len(l.sessions) {
@@ -237,7 +241,7 @@ func (l *loop) sweep(until time.Time) bool {
 			l.swept++
 			l.checkDeadline(s)
 		}
-		if !time.Now().Before(until) {
+		if run.over() {
 			return false
 		}
 	}
@@ -254,7 +258,7 @@ func (l *loop) checkDeadline(s *session) {
 	case handshake:
 		if quiet >= ticks(l.edge.limits.ConnectTimeout) {
 			l.counts.disconnects[endTimeout]++
-			s.sock.Close()
+			s.close()
 		}
 	case admitting:
 		if quiet >= ticks(l.edge.limits.ConnectTimeout+l.edge.limits.CoreWait) {
@@ -380,7 +384,7 @@ func (l *loop) part(s *session, last []byte) {
 	}
 	l.detach(s)
 	if s.sock.OutboundBuffered() > 0 || !closeWrite(s) {
-		s.sock.Close()
+		s.close()
 		return
 	}
 	l.lingers = append(l.lingers, linger{s, l.tick + ticks(l.edge.limits.LingerTime)})
@@ -393,7 +397,7 @@ func (l *loop) drop(s *session, why ending) {
 	}
 	l.counts.disconnects[why]++
 	l.detach(s)
-	s.sock.Close()
+	s.close()
 }
 
 // ticks is a duration in ticks of 100 ms, at least 1.

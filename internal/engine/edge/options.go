@@ -86,7 +86,6 @@ type Limits struct {
 
 // Fixed times of the protocol between edge and core.
 const (
-	slice            = 2 * time.Millisecond
 	directFlush      = 4 * time.Millisecond
 	wideFlush        = 150 * time.Millisecond
 	presenceFlush    = 10 * time.Millisecond

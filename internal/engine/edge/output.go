@@ -259,9 +259,9 @@ func (l *loop) flushZero(s *session, b *batch, out []byte) {
 	// The bytes of the batch end where everything handed over so far ends.
 	x := s.extra()
 	end := x.handed
-	for i := len(b.zero) - 1; i >= 0; i-- {
-		x.unsent = append(x.unsent, unsent{b.zero[i], end})
-		end -= int64(b.zero[i].size(b.head))
+	for _, v := range slices.Backward(b.zero) {
+		x.unsent = append(x.unsent, unsent{v, end})
+		end -= int64(v.size(b.head))
 	}
 	slices.Reverse(x.unsent[len(x.unsent)-len(b.zero):])
 	l.settleUnsent(s, left)

@@ -94,6 +94,7 @@ func TestPahoV3(t *testing.T) {
 	s := startServers(t)
 	for i, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
 			ordinal := uint32(100 + i)
 			id, secret := s.core.identity(ordinal)
 			s.core.owe(message(int64(1000+i), "owed"), ordinal)
@@ -131,6 +132,7 @@ func TestPahoV5(t *testing.T) {
 	s := startServers(t)
 	for i, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
 			ordinal := uint32(200 + i)
 			id, secret := s.core.identity(ordinal)
 			s.core.owe(message(int64(1000+i), "owed"), ordinal)

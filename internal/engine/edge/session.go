@@ -258,6 +258,10 @@ func (s *session) head() int {
 	return headIndex(s.version, 1)
 }
 
+// close closes the socket. The loop learns from the transport when that is done; an error means that it was closed
+// before.
+func (s *session) close() { _ = s.sock.Close() }
+
 // address of the peer; the zero value if the transport does not tell.
 func (s *session) address() netip.Addr { return addressOf(s.sock.RemoteAddr()) }
 

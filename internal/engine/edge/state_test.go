@@ -189,8 +189,12 @@ func TestGateForgetsAddresses(t *testing.T) {
 	t.Parallel()
 	g := newGate(Limits{Connections: 3, HalfOpenPerIP: 2})
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if !g.enter(a) || !g.enter(a) || g.enter(a) || !g.enter(b) || g.enter(b) {
-		t.Fatal("limits are not kept")
+	var entered []bool
+	for _, from := range []netip.Addr{a, a, a, b, b} {
+		entered = append(entered, g.enter(from))
+	}
+	if want := []bool{true, true, false, true, false}; !slices.Equal(entered, want) {
+		t.Fatalf("limits are not kept: entered %v, want %v", entered, want)
 	}
 	g.connected(a)
 	g.connected(a)

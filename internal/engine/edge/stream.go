@@ -19,10 +19,10 @@ type streams struct {
 	connW sync.WaitGroup
 }
 
-// startStreams starts the goroutines of the loops.
-func startStreams(loops []*loop) *streams {
+// startStreams starts the goroutines of the loops. They run until end: they outlast ctx, which gives values only.
+func startStreams(ctx context.Context, loops []*loop) *streams {
 	t := &streams{loops: loops}
-	t.ctx, t.stop = context.WithCancel(context.Background())
+	t.ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, l := range loops {
 		wake := make(chan struct{}, 1)
 		l.wakeUp = func() {
@@ -95,8 +95,8 @@ func (t *streams) call(l *loop, fn func()) bool {
 
 func (t *streams) read(l *loop, s *session, st *stream, early []byte) {
 	defer st.conn.Close()
-	// Close also wakes the writer, whoever ends first.
-	defer st.Close()
+	// This also wakes the writer, whoever ends first.
+	defer st.close()
 	opened := false
 	if !t.call(l, func() { opened = l.opened(s) }) || !opened {
 		return
@@ -136,11 +136,15 @@ func (st *stream) OutboundBuffered() int { return int(st.buffered.Load()) }
 
 // Close implements socket.
 func (st *stream) Close() error {
+	st.close()
+	return nil
+}
+
+func (st *stream) close() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.closing = true
 	st.poke()
-	return nil
 }
 
 // RemoteAddr implements socket.
@@ -169,7 +173,7 @@ func (st *stream) drain() bool {
 		st.out = spare[:0]
 		st.mu.Unlock()
 		if len(out) > 0 {
-			if st.conn.SetWriteDeadline(time.Now().Add(st.stall)) != nil {
+			if st.conn.SetWriteDeadline(deadlineIn(st.stall)) != nil {
 				return false
 			}
 			if _, err := st.conn.Write(out); err != nil {
@@ -194,5 +198,10 @@ const lingerRead = 2 * time.Second
 // lose the last bytes. The reader ends when the peer closes, or at the deadline set here. false: it cannot be done.
 func (st *stream) finish() bool {
 	half, ok := st.conn.(interface{ CloseWrite() error })
-	return ok && half.CloseWrite() == nil && st.conn.SetReadDeadline(time.Now().Add(lingerRead)) == nil
+	return ok && half.CloseWrite() == nil && st.conn.SetReadDeadline(deadlineIn(lingerRead)) == nil
+}
+
+// deadlineIn is d from now for a socket, whose deadlines go by the machine's clock.
+func deadlineIn(d time.Duration) time.Time {
+	return time.Now().Add(d) //nolint:forbidigo // see above
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -211,7 +212,7 @@ func TestStop(t *testing.T) {
 	if !c.reached(1, edgewire.Delivered, 1) || !c.reached(1, edgewire.Delivered, 2) {
 		t.Error("receipts were lost")
 	}
-	if err := e.Stop(t.Context()); err != errStopped {
+	if err := e.Stop(t.Context()); !errors.Is(err, errStopped) {
 		t.Errorf("second stop: %v", err)
 	}
 	another := startEdge(t, c, func(o *Options) { o.Addr = address })

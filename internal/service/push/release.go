@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -68,28 +67,26 @@ func (s *Service) broadcast(m *message, frame []byte, set *roaring.Bitmap) error
 	if err != nil {
 		return fmt.Errorf("push: encode targets: %w", err)
 	}
-	return s.bus.Publish(edgewire.SubjectDeliver, edgewire.Deliver{
-		App: m.App, Set: bits, Node: s.node, Seq: s.nextSeq(m.App),
+	msg := edgewire.Deliver{
+		App: m.App, Set: bits, Node: s.node,
 		Frame: edgewire.Frame{Msg: m.ID, Payload: frame, Expires: m.ExpiresAt, Wide: true},
-	})
-}
-
-// nextSeq numbers the broadcasts of this node to an app from 1.
-func (s *Service) nextSeq(app int64) uint64 {
+	}
+	// Numbering and publishing are one step: a number that overtakes another looks like a gap to every edge.
 	s.seqMu.Lock()
 	defer s.seqMu.Unlock()
-	s.seqs[app]++
-	return s.seqs[app]
+	s.seqs[m.App]++
+	msg.Seq = s.seqs[m.App]
+	return s.bus.Publish(edgewire.SubjectDeliver, msg)
 }
 
 // sync repeats the numbers of this node's broadcasts.
 func (s *Service) sync(context.Context) error {
 	s.seqMu.Lock()
-	msg := edgewire.Sync{Node: s.node, Seqs: maps.Clone(s.seqs)}
-	s.seqMu.Unlock()
-	if len(msg.Seqs) == 0 {
+	defer s.seqMu.Unlock()
+	if len(s.seqs) == 0 {
 		return nil
 	}
+	msg := edgewire.Sync{Node: s.node, Seqs: s.seqs}
 	return s.bus.Publish(edgewire.SubjectSync, msg)
 }
 

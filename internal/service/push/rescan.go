@@ -40,7 +40,7 @@ func (s *Service) rescan(ctx context.Context) error {
 }
 
 func (s *Service) rescanPartition(ctx context.Context, partition int, own *ownership, look bool) error {
-	until := clock.Millis(s.clock.Now().Add(-time.Second))
+	until := clock.Millis(s.clock.Now())
 	if look {
 		var err error
 		if until, err = s.releaseUnnoticed(ctx, partition, own.releasedTo.Load()-rescanSlack.Milliseconds(), until); err != nil {
