@@ -63,7 +63,7 @@ func (a *App) open(ctx context.Context) error {
 		}
 	}
 	if a.cfg.RunsCore() {
-		if a.core, err = openCore(ctx, a.cfg, a.bus, node, a.metrics, a.log); err != nil {
+		if a.core, err = openCore(ctx, a.cfg, a.bus, node, a.endpoints, a.metrics, a.log); err != nil {
 			return err
 		}
 	}

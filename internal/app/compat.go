@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -38,10 +39,17 @@ var (
 	}
 )
 
+// maxIgnoredBody is how much of a body that nobody asked for is read.
+const maxIgnoredBody = 256 << 10
+
 // mountCompat registers the routes of one of the vendor's APIs behind credentials and limits.
 func (c *core) mountCompat(mux *http.ServeMux, f family) func(pattern string, h gate.Handler) {
 	return func(pattern string, h gate.Handler) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost {
+				// Some clients send a body where none belongs. Left unread, it would reset an HTTP/2 stream.
+				_, _ = io.CopyN(io.Discard, r.Body, maxIgnoredBody)
+			}
 			key, secret, ok := compat.BasicAuth(r)
 			if !ok {
 				compat.WriteError(w, f.absent, nil)

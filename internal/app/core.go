@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -68,8 +67,9 @@ type core struct {
 	admin    *adminServer
 }
 
-// openCore opens the database, migrates it, and builds the parts. Nothing runs yet.
-func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, reg prometheus.Registerer, log *slog.Logger) (*core, error) {
+// openCore opens the database, migrates it, and builds the parts. Nothing runs yet. at tells a device that registered by
+// a Host where to connect.
+func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, at func(host string) []string, reg prometheus.Registerer, log *slog.Logger) (*core, error) {
 	c := &core{log: log, clock: clock.System{}}
 	var err error
 	if c.proxies, err = web.ParseProxies(cfg.TrustedProxies); err != nil {
@@ -86,13 +86,13 @@ func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.build(ctx, cfg, b, node, zone, reg); err != nil {
+	if err := c.build(ctx, cfg, b, node, at, zone, reg); err != nil {
 		return nil, errors.Join(err, c.db.Close())
 	}
 	return c, nil
 }
 
-func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, zone *time.Location, reg prometheus.Registerer) error {
+func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, at func(host string) []string, zone *time.Location, reg prometheus.Registerer) error {
 	for _, migrate := range []func(context.Context, *db.DB) error{
 		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, push.Migrate, stat.Migrate,
 	} {
@@ -114,7 +114,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.audience = audience.New(c.db, b, device.NewRows(c.db), c.clock, c.log)
 	c.devices, err = device.New(device.Deps{
 		DB: c.db, Audience: c.audience, Gate: c.gate, IDs: c.codec, Sealer: c.keys, Clock: c.clock, Log: c.log, Bus: b,
-		Presence: c.presence, Endpoints: endpoints(cfg), ClientIP: c.proxies.ClientIP,
+		Presence: c.presence, Endpoints: at, ClientIP: c.proxies.ClientIP,
 		Limiter:      registrationLimiter(c.clock, cfg.RegistrationsPerMinute),
 		OnRegistered: c.deviceRegistered,
 	})
@@ -192,36 +192,6 @@ func registrationLimiter(c clock.Clock, perMinute int) device.RegistrationLimite
 // AllowRegistration implements device.RegistrationLimiter.
 func (l limiter) AllowRegistration(_ int64, from netip.Addr) bool {
 	return l.buckets.Allow(ratelimit.IPKey(from))
-}
-
-// endpoints tells a device that registered by a Host where to connect.
-func endpoints(cfg *config.Config) func(host string) []string {
-	port := func(addr string) string {
-		_, p, _ := net.SplitHostPort(addr)
-		return p
-	}
-	return func(host string) []string {
-		name, httpPort, err := net.SplitHostPort(host)
-		if err != nil {
-			name, httpPort = host, ""
-		}
-		var out []string
-		if cfg.TLS() && cfg.MQTTSAddr != "" {
-			out = append(out, "mqtts://"+net.JoinHostPort(name, port(cfg.MQTTSAddr)))
-		}
-		if cfg.MQTTAddr != "" {
-			out = append(out, "tcp://"+net.JoinHostPort(name, port(cfg.MQTTAddr)))
-		}
-		scheme := "ws://"
-		if cfg.TLS() {
-			scheme = "wss://"
-		}
-		at := name
-		if httpPort != "" {
-			at = net.JoinHostPort(name, httpPort)
-		}
-		return append(out, scheme+at+"/mqtt")
-	}
 }
 
 // healthy reports whether the node can serve.

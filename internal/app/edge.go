@@ -18,6 +18,9 @@ import (
 	"borealis/internal/kernel/secret"
 )
 
+// edgeNode is the edge of this node.
+type edgeNode = edge.Edge
+
 // subjectKeys is where core nodes tell which keys the installation has.
 const subjectKeys = "core.keys"
 

@@ -18,17 +18,6 @@ func (x *Index) PlatformOf(app int64, ordinal uint32) (Platform, bool) {
 	return p, p != 0
 }
 
-// Contains tells whether the device is joined.
-func (x *Index) Contains(app int64, ordinal uint32) bool {
-	s := x.view(app)
-	if s == nil {
-		return false
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.sets.state(ordinal)&joinedBit != 0
-}
-
 // Known returns those of the ordinals that belong to a device, joined or not, in their order, in the same array.
 func (x *Index) Known(app int64, ordinals []uint32) []uint32 {
 	s := x.view(app)

@@ -225,7 +225,7 @@ func (w *world) check(t *rapid.T, x *Index) {
 	live := map[string]bool{}
 	for _, o := range ordinals {
 		d, known := w.model.devices[w.app][o]
-		if x.Contains(w.app, o) != d.Joined {
+		if joined(x, w.app, o) != d.Joined {
 			t.Fatalf("device %d joined: %v", o, !d.Joined)
 		}
 		if p, ok := x.PlatformOf(w.app, o); ok != known || p != d.Platform {

@@ -9,7 +9,7 @@ import (
 // Platform a device runs on.
 type Platform uint8
 
-// Platforms. The numbers are stored; never reuse one.
+// Platforms. The numbers are stored; never reuse one. Web, Desktop and IoT are ours, the others the vendor's.
 const (
 	Android Platform = iota + 1
 	IOS
@@ -21,9 +21,6 @@ const (
 	IoT
 	PlatformEnd // one more than the last
 )
-
-// Vendor is the closed enumeration of the vendor; Web, Desktop and IoT are ours.
-const Vendor = PlatformSet(1<<Android | 1<<IOS | 1<<QuickApp | 1<<HMOS | 1<<WinPhone)
 
 var platformNames = [PlatformEnd]string{"", "android", "ios", "quickapp", "hmos", "winphone", "web", "desktop", "iot"}
 

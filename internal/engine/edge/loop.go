@@ -316,6 +316,7 @@ func (l *loop) detach(s *session) {
 	s.gone.Store(true)
 	l.releaseHalfOpen(s)
 	if r := s.ros; r != nil {
+		l.settleWritten(s)
 		s.ros = nil
 		if r.online[s.ordinal] == s {
 			delete(r.online, s.ordinal)

@@ -41,9 +41,8 @@ const (
 type flags uint16
 
 const (
-	// cleanStart, resumes, wantsProblems: from CONNECT.
-	cleanStart flags = 1 << iota
-	resumes
+	// resumes, wantsProblems: from CONNECT.
+	resumes flags = 1 << iota
 	wantsProblems
 	// qos0: the device subscribed at QoS 0.
 	qos0

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"borealis/internal/engine/edge/edgewire"
 )
 
 // streams runs loops as goroutines, for sockets that only a goroutine can read: TLS, and whatever a WebSocket
@@ -62,6 +64,9 @@ type stream struct {
 	out     []byte // not yet taken by the writer
 	closing bool   // no more comes: close when out is written
 	wake    chan struct{}
+
+	writing bool   // from taking out until buffered knows what became of it
+	after   func() // called once then
 }
 
 const streamBuffer = 4 << 10
@@ -118,6 +123,40 @@ func (t *streams) read(l *loop, s *session, st *stream, early []byte) {
 	}
 }
 
+// settleWritten settles the messages at QoS 0 that were written before the peer left: a client that takes one message
+// and goes is gone before the loop has looked at what is still buffered. A write that is under way is awaited by the
+// writer, not by the loop.
+func (l *loop) settleWritten(s *session) {
+	st, ok := s.sock.(*stream)
+	if x := s.more; !ok || x == nil || len(x.unsent) == 0 {
+		return
+	}
+	app, ordinal, waiting, handed := s.ros.app, s.ordinal, s.more.unsent, s.more.handed
+	s.more.unsent = nil
+	st.afterWrite(func() {
+		written := handed - int64(st.OutboundBuffered())
+		l.post(func() {
+			for _, u := range waiting {
+				if u.end <= written {
+					l.tally.add(app, u.f.msg, edgewire.Delivered, ordinal, u.f.wide)
+				}
+			}
+		})
+	})
+}
+
+// afterWrite calls fn when no write is under way: now, or from the writer.
+func (st *stream) afterWrite(fn func()) {
+	st.mu.Lock()
+	if st.writing {
+		st.after = fn
+		st.mu.Unlock()
+		return
+	}
+	st.mu.Unlock()
+	fn()
+}
+
 // Write implements socket.
 func (st *stream) Write(b []byte) (int, error) {
 	st.mu.Lock()
@@ -171,15 +210,12 @@ func (st *stream) drain() bool {
 		st.mu.Lock()
 		out, closing := st.out, st.closing
 		st.out = spare[:0]
+		st.writing = len(out) > 0
 		st.mu.Unlock()
 		if len(out) > 0 {
-			if st.conn.SetWriteDeadline(deadlineIn(st.stall)) != nil {
+			if !st.writeOut(out) {
 				return false
 			}
-			if _, err := st.conn.Write(out); err != nil {
-				return false
-			}
-			st.buffered.Add(-int64(len(out)))
 		}
 		if spare = out; cap(spare) > 4*streamBuffer {
 			spare = nil
@@ -189,6 +225,25 @@ func (st *stream) drain() bool {
 		}
 	}
 	return false
+}
+
+func (st *stream) writeOut(out []byte) bool {
+	ok := st.conn.SetWriteDeadline(deadlineIn(st.stall)) == nil
+	if ok {
+		_, err := st.conn.Write(out)
+		ok = err == nil
+	}
+	if ok {
+		st.buffered.Add(-int64(len(out)))
+	}
+	st.mu.Lock()
+	after := st.after
+	st.writing, st.after = false, nil
+	st.mu.Unlock()
+	if after != nil {
+		after()
+	}
+	return ok
 }
 
 // lingerRead is how long a peer may take to read the last bytes and close.

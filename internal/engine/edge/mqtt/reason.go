@@ -58,15 +58,10 @@ const (
 	NotAuthorized311      byte = 5
 	SubscribeFailure311   byte = 0x80
 	maxConnectReturnCode       = NotAuthorized311
-	firstFailure          Code = 0x80
 	maxStringLen               = 65535
 	maxRemainingLength         = 268_435_455
-	fixedHeaderMaxLen          = 5
 	connectVariableMinLen      = 10
 )
-
-// Failed reports whether the code means a failure.
-func (c Code) Failed() bool { return c >= firstFailure }
 
 // ConnectCode is the closest return code of an MQTT 3.1.1 CONNACK.
 func (c Code) ConnectCode() byte {
