@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"borealis/internal/kernel/config"
 	"borealis/test/e2e"
 )
 
@@ -36,6 +38,7 @@ var transports = []struct {
 
 // Each library, over each transport, does all that a device does.
 func TestDeviceLibraries(t *testing.T) {
+	t.Parallel()
 	need(t, "node", "nodejs npm")
 	ca := newAuthority(t)
 	plain, secure := start(t), startTLS(t, ca)
@@ -265,6 +268,7 @@ func (w *walk) takeover(t *testing.T, older client) {
 // Device calls over HTTP name no app, and work from the first device of an app on. The second app is the one for which
 // what is known of the first must not be all that is looked at.
 func TestDeviceCallsOfNewApps(t *testing.T) {
+	t.Parallel()
 	n := start(t)
 	for range 2 {
 		app := n.NewApp(t)
@@ -272,6 +276,21 @@ func TestDeviceCallsOfNewApps(t *testing.T) {
 		status := n.Call(t, e2e.Credentials{Key: d.RegistrationID, Secret: d.Secret}, http.MethodGet, "/device/v1/profile", nil, nil)
 		if status != http.StatusOK {
 			t.Errorf("GET /device/v1/profile of a device just registered: status %d", status)
+		}
+	}
+}
+
+// A server behind a proxy tells devices the address it is known by, and not what the proxy calls it.
+func TestPublicURL(t *testing.T) {
+	t.Parallel()
+	n := e2e.Start(t, func(c *config.Config) { c.PublicURL = "https://push.example.com" })
+	d := n.Register(t, n.NewApp(t), "android")
+	if !slices.Contains(d.MQTT, "wss://push.example.com/mqtt") {
+		t.Errorf("with a public URL the device is told %q", d.MQTT)
+	}
+	for _, address := range d.MQTT {
+		if strings.Contains(address, "127.0.0.1") {
+			t.Errorf("the device is told %s, which only the proxy reaches", address)
 		}
 	}
 }

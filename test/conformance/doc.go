@@ -7,6 +7,6 @@
 // fails the tests and names what to install. The Node packages are those of node/package-lock.json, installed once
 // into the user's cache directory.
 //
-// The refusals of the HTTP surfaces, and that a refused call changes nothing, are in badinput_test.go and
-// limits_test.go.
+// The refusals of the HTTP surfaces, and that a refused call changes nothing, are in badinput_test.go,
+// badinput_device_test.go and limits_test.go.
 package conformance

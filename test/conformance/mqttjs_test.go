@@ -79,6 +79,7 @@ type event struct {
 }
 
 func (m *mqttJS) read(t testing.TB, from io.Reader) {
+	t.Helper()
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {

@@ -137,3 +137,18 @@ func counts(t testing.TB, n *e2e.Node, c e2e.Credentials) day {
 	}
 	return sum
 }
+
+// awaitMessages waits until the statistics count so many pushes, and fails if there are more.
+func awaitMessages(t testing.TB, n *e2e.Node, c e2e.Credentials, want int) {
+	t.Helper()
+	got := 0
+	e2e.Eventually(t, "accepted pushes are counted", func() error {
+		if got = counts(t, n, c).Messages; got < want {
+			return fmt.Errorf("%d of %d", got, want)
+		}
+		return nil
+	})
+	if got != want {
+		t.Errorf("%d pushes are counted, %d were accepted", got, want)
+	}
+}

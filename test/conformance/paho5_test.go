@@ -36,7 +36,6 @@ func (p *paho5) connect(t testing.TB, c credentials) int {
 		ctx, cancel = context.WithCancel(context.Background())
 		up          = make(chan struct{}, 1)
 		failed      = make(chan error, 1)
-		code        = make(chan int, 1)
 	)
 	config := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{server}, KeepAlive: 60, CleanStartOnInitialConnection: true, ConnectTimeout: patience,
@@ -44,18 +43,12 @@ func (p *paho5) connect(t testing.TB, c credentials) int {
 		ReconnectBackoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Hour }, // one attempt
 		OnConnectionUp:   func(*autopaho.ConnectionManager, *paho.Connack) { up <- struct{}{} },
 		OnConnectError:   func(err error) { failed <- err },
-		OnConnectionDown: func() bool {
-			select {
-			case reason := <-code:
-				p.end <- reason
-			default:
-				p.end <- broken
-			}
-			return false
-		},
+		OnConnectionDown: func() bool { return false },
 		ClientConfig: paho.ClientConfig{
-			ClientID:           c.id,
-			OnServerDisconnect: func(d *paho.Disconnect) { code <- int(d.ReasonCode) },
+			ClientID: c.id,
+			// One of the two is called when the server ends the connection, none when the client does.
+			OnServerDisconnect: func(d *paho.Disconnect) { p.end <- int(d.ReasonCode) },
+			OnClientError:      func(error) { p.end <- broken },
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(r paho.PublishReceived) (bool, error) {
 				p.in <- received{r.Packet.Topic, r.Packet.QoS, string(r.Packet.Payload)}
 				return true, nil
