@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what the tests run beside Go is there: a PostgreSQL server, Node with npm, and mosquitto's clients.
+# Makes sure that what the tests run beside Go is there: a PostgreSQL server, Node with npm, mosquitto's clients and curl.
 # Missing ones are installed with apt-get when this may be done; otherwise it says what to install, and fails. Tests are
 # never skipped for want of a tool.
 set -eu
@@ -22,6 +22,7 @@ missing() {
 	have_postgres || echo postgresql
 	have_node || echo nodejs npm
 	have mosquitto_sub || echo mosquitto-clients
+	have curl || echo curl
 }
 
 want=$(missing | tr '\n' ' ')
@@ -46,6 +47,6 @@ fi
 cat >&2 <<END
 The tests need programs that are not installed: $want
   Debian, Ubuntu:  sudo apt-get install $want
-  macOS:           brew install postgresql node mosquitto
+  macOS:           brew install postgresql node mosquitto curl
 END
 exit 1

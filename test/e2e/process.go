@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"borealis/internal/app"
 )
 
 // binary builds the command once for a test binary.
@@ -44,7 +39,6 @@ func removeBinary() {
 type Process struct {
 	Node
 	args []string
-	dir  string
 	cmd  *exec.Cmd
 	exit chan error
 }
@@ -56,8 +50,9 @@ func NewProcess(t testing.TB, dir string, args ...string) *Process {
 		t.Fatal(err)
 	}
 	httpAddr, mqttAddr := freeAddr(t), freeAddr(t)
-	p := &Process{dir: dir, args: append([]string{"serve", "--data-dir", dir, "--http-addr", httpAddr, "--mqtt-addr", mqttAddr,
+	p := &Process{args: append([]string{"serve", "--data-dir", dir, "--http-addr", httpAddr, "--mqtt-addr", mqttAddr,
 		"--internal-addr", "", "--registrations-per-minute", "0", "--log-level", "warn", "--log-format", "text"}, args...)}
+	p.dataDir = dir
 	p.URL, p.MQTT = "http://"+httpAddr, "tcp://"+mqttAddr
 	t.Cleanup(p.Kill)
 	return p
@@ -114,46 +109,6 @@ func (p *Process) Terminate(t testing.TB) {
 		p.Kill()
 	}
 	p.exit = nil
-}
-
-// Admin makes a call on the admin socket.
-func (p *Process) Admin(t testing.TB, method, path string, in, out any) {
-	t.Helper()
-	body, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", filepath.Join(p.dir, app.AdminSocket))
-	}}}
-	req, err := http.NewRequest(method, "http://admin"+path, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("admin %s: %s", path, resp.Status)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// NewApp makes an app with the given settings.
-func (p *Process) NewApp(t testing.TB, settings ...app.AdminChange) Credentials {
-	t.Helper()
-	var made app.AdminApp
-	p.Admin(t, http.MethodPost, "/apps", map[string]string{"name": "test"}, &made)
-	if len(settings) > 0 {
-		var changed app.AdminApp
-		p.Admin(t, http.MethodPatch, "/apps/"+made.AppKey, settings, &changed)
-	}
-	return Credentials{made.AppKey, made.MasterSecret}
 }
 
 func freeAddr(t testing.TB) string {
