@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/web/compat"
@@ -37,7 +39,7 @@ type appKey struct{}
 // asApp lets calls through that carry the credentials of the app in their path.
 func (c *core) asApp(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		r := &http.Request{Header: http.Header{"Authorization": {ctx.Header("Authorization")}}}
+		r, _ := humago.Unwrap(ctx)
 		key, secret, ok := compat.BasicAuth(r)
 		if !ok {
 			ctx.SetHeader("WWW-Authenticate", `Basic realm="borealis"`)
@@ -51,9 +53,22 @@ func (c *core) asApp(api huma.API) func(huma.Context, func(huma.Context)) {
 		case app.Key != ctx.Param("app_key"):
 			_ = huma.WriteErr(api, ctx, http.StatusForbidden, "the credentials are those of another app")
 		default:
+			if _, err := c.gate.Admit(gate.Call{App: app, Family: gate.FamilyReport, From: c.proxies.ClientIP(r)}); err != nil {
+				_ = huma.WriteErr(api, ctx, refusalStatus(err), err.Error())
+				return
+			}
 			next(huma.WithValue(ctx, appKey{}, app))
 		}
 	}
+}
+
+// refusalStatus is the HTTP status of what the gate refuses.
+func refusalStatus(err error) int {
+	var r *gate.RefusedError
+	if errors.As(err, &r) && r.Reason == gate.TooManyCalls {
+		return http.StatusTooManyRequests
+	}
+	return http.StatusForbidden
 }
 
 func appOf(ctx context.Context) *gate.App {

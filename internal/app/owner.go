@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,23 +32,59 @@ type owner struct {
 	log      *slog.Logger
 
 	slots chan struct{}
-	wg    sync.WaitGroup
 
-	mu   sync.Mutex
-	subs map[int][]*bus.Subscription
+	mu    sync.Mutex
+	loads map[int]*load
+	subs  map[int][]*bus.Subscription
 }
 
 func newOwner(b *bus.Bus, d *device.Registry, p *push.Service, pr *presence.Presence, log *slog.Logger) *owner {
-	return &owner{bus: b, devices: d, push: p, presence: pr, log: log, slots: make(chan struct{}, workers), subs: make(map[int][]*bus.Subscription)}
+	return &owner{bus: b, devices: d, push: p, presence: pr, log: log, slots: make(chan struct{}, workers), loads: make(map[int]*load), subs: make(map[int][]*bus.Subscription)}
 }
 
-// acquired loads a partition and then opens it to requests.
+// load is the loading of a partition.
+type load struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// acquired loads a partition and then opens it to requests, without keeping the renewal of leases waiting.
 func (o *owner) acquired(ctx context.Context, partition int, _ int64) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &load{cancel: cancel, done: make(chan struct{})}
+	o.mu.Lock()
+	before := o.loads[partition]
+	o.loads[partition] = l
+	o.mu.Unlock()
+	go func() {
+		defer close(l.done)
+		if before != nil {
+			<-before.done // cancelled when the partition was lost
+		}
+		for !o.open(ctx, partition) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}()
+}
+
+// open makes one attempt to load and serve a partition; false: it failed, or ctx has ended.
+func (o *owner) open(ctx context.Context, partition int) bool {
 	if err := o.push.Acquire(ctx, partition); err != nil {
-		// Without its messages the partition must not answer; requests are repeated until the next try succeeds.
-		o.log.Error("partition not loaded, trying again", "partition", partition, "err", err)
-		time.AfterFunc(time.Second, func() { o.acquired(context.WithoutCancel(ctx), partition, 0) })
-		return
+		// Without its messages the partition must not answer; requests are repeated until a try succeeds.
+		if ctx.Err() == nil {
+			o.log.Error("partition not loaded, trying again", "partition", partition, "err", err)
+		}
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if ctx.Err() != nil { // lost while it was loaded
+		o.push.Lose(partition)
+		return false
 	}
 	app := int64(partition) // any app of the partition has its subjects
 	var subs []*bus.Subscription
@@ -62,15 +100,17 @@ func (o *owner) acquired(ctx context.Context, partition int, _ int64) {
 	add(o.bus.Subscribe(edgewire.SubjectOwed(app), "", serve(o, o.push.Owed)))
 	add(o.bus.Subscribe(edgewire.SubjectReceipts(app), "", serve(o, o.receipts)))
 	add(o.bus.Subscribe(edgewire.SubjectUp(app), "", serve(o, o.up)))
-	o.mu.Lock()
 	o.subs[partition] = subs
-	o.mu.Unlock()
+	return true
 }
 
 func (o *owner) lost(partition int) {
 	o.mu.Lock()
 	subs := o.subs[partition]
 	delete(o.subs, partition)
+	if l := o.loads[partition]; l != nil {
+		l.cancel()
+	}
 	o.mu.Unlock()
 	for _, sub := range subs {
 		if err := sub.Unsubscribe(); err != nil {
@@ -87,8 +127,21 @@ func (o *owner) partitions() int {
 	return len(o.subs)
 }
 
-// wait returns when no request is being worked on.
-func (o *owner) wait() { o.wg.Wait() }
+// wait returns when no partition is being loaded and no request worked on. The partitions have been lost before.
+func (o *owner) wait() {
+	o.mu.Lock()
+	loads := slices.Collect(maps.Values(o.loads))
+	o.mu.Unlock()
+	for _, l := range loads {
+		<-l.done
+	}
+	for range workers { // nobody works when all slots are free
+		o.slots <- struct{}{}
+	}
+	for range workers {
+		<-o.slots
+	}
+}
 
 // serve answers requests of type In concurrently. An error is logged and not answered: the edge tries again.
 func serve[In, Out any](o *owner, handle func(context.Context, In) (Out, error)) func(*bus.Msg) {
@@ -99,7 +152,7 @@ func serve[In, Out any](o *owner, handle func(context.Context, In) (Out, error))
 			return
 		}
 		o.slots <- struct{}{}
-		o.wg.Go(func() {
+		go func() {
 			defer func() { <-o.slots }()
 			//nolint:forbidigo // a message on the bus brings no context
 			ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
@@ -111,7 +164,7 @@ func serve[In, Out any](o *owner, handle func(context.Context, In) (Out, error))
 			if err != nil {
 				o.log.Warn("request of an edge failed", "subject", m.Subject, "err", err)
 			}
-		})
+		}()
 	}
 }
 
@@ -143,7 +196,7 @@ func (o *owner) receipts(ctx context.Context, in edgewire.Receipts) (edgewire.Ac
 }
 
 func (o *owner) up(ctx context.Context, in edgewire.Up) (edgewire.UpReply, error) {
-	if in.Topic == "up/events" {
+	if in.Topic == push.TopicEvents {
 		return o.push.Up(ctx, in), nil
 	}
 	return o.devices.Up(ctx, in), nil

@@ -43,7 +43,6 @@ const (
 	NotEnabled Reason = iota + 1
 	AddressNotAllowed
 	TooManyCalls
-	TooManyBroadcasts
 )
 
 // RefusedError is the error of Admit.

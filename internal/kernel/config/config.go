@@ -41,7 +41,7 @@ type Config struct {
 	File string `group:"Files" help:"YAML file with these options; flags and environment variables win over it." name:"config" placeholder:"FILE" yaml:"-"`
 
 	DataDir  string `default:"./data"  group:"Node" help:"Directory of everything the node keeps: database, keys, files, admin socket." name:"data-dir" placeholder:"DIR"`
-	Mode     string `default:"private" group:"Node" help:"private: one organisation, nothing demanded. platform: many tenants, the service agreement is enforced. One of: private, platform." name:"mode" placeholder:"MODE"`
+	Mode     string `default:"private" group:"Node" help:"private: one organisation, nothing demanded. platform: many tenants; reserved, it differs in nothing yet. One of: private, platform." name:"mode" placeholder:"MODE"`
 	Target   string `default:"all" group:"Node" help:"Which parts this node runs: all, core (APIs, planning, database) or edge (device connections, no database). One of: all, core, edge." name:"target" placeholder:"PART"`
 	NodeName string `group:"Node" help:"Name of this node in logs, leases and the bus, unique in the cluster. Empty: the host name." name:"node-name" placeholder:"NAME"`
 	KeyFile  string `group:"Node" help:"File with the id key and the master keys, the same on every node, mode 0600. Required with database-url. Empty: keys.json in data-dir, created on the first start." name:"key-file" placeholder:"FILE"`

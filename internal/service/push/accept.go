@@ -24,6 +24,8 @@ const (
 	cidLife = 24 * time.Hour
 	// overrideLife is how old a message may be that another one replaces.
 	overrideLife = 24 * time.Hour
+	// acceptTimeout is well below rescanSlack: a message is committed soon after the time it carries, or not at all.
+	acceptTimeout = rescanSlack / 2
 	// maxWide bounds the live wide messages of an app: each of them is looked at when a device connects.
 	maxWide = 1000
 )
@@ -58,6 +60,8 @@ func (s *Service) Parse(app *gate.App, body []byte) (*payload.Push, error) {
 // Accept takes a push: it finds the targets and commits message, targets, cid and event in one transaction before it
 // returns, then hands the message to the edges. Refusals are *compat.Error with the vendor's code.
 func (s *Service) Accept(ctx context.Context, app *gate.App, p *payload.Push) (Accepted, error) {
+	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
+	defer cancel()
 	now := clock.Millis(s.clock.Now())
 	if p.CID != "" {
 		if first, err := queryCID(ctx, s.db, app.ID, p.CID, now); err != nil {
@@ -269,7 +273,14 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, m *message, t *targets, 
 		}
 	}
 	if m.Override != 0 && !m.Wide {
-		if _, err := replaceRows(ctx, tx, m.Override, m.ID); err != nil {
+		n, err := replaceRows(ctx, tx, m.Override, m.ID)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			err = s.outbox.Publish(ctx, tx, pushevent.TopicProgress, pushevent.Progress{App: m.App, At: m.AcceptedAt, Failed: n})
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,6 @@
 //
 // Ownership: every merge checks the lease of its partition in its transaction (kernel/lease).
 //
-// Lock order: Service.mu (the map of wide messages) before wide.mu. Neither is held during database access, except
-// wide.mu by the merger, which is the only writer of sets.
+// Lock order: Service.mu (the map of wide messages) before wide.mu. Neither is held during database access. The merger's
+// goroutine is the only writer of sets and the only one that drops a message from memory while it is owned.
 package push

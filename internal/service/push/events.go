@@ -22,22 +22,54 @@ type DeviceEvent struct {
 const maxEvents = 100
 
 // Report records what a device tells of messages. Events of messages that are not addressed to it count for nothing.
+// Any node may be asked; one that does not own the app asks the owner.
 func (s *Service) Report(ctx context.Context, app int64, ordinal uint32, events []DeviceEvent) error {
+	if s.owns(app) {
+		return s.record(ctx, app, ordinal, events)
+	}
+	body, err := json.Marshal(eventsBody{events})
+	if err != nil {
+		return fmt.Errorf("push: encode events: %w", err)
+	}
+	var reply edgewire.UpReply
+	up := edgewire.Up{App: app, Ordinal: ordinal, Topic: TopicEvents, Payload: body}
+	if err := s.bus.Request(ctx, edgewire.SubjectUp(app), up, &reply); err != nil {
+		return fmt.Errorf("push: report to the owner: %w", err)
+	}
+	if reply.Code != edgewire.UpOK {
+		return fmt.Errorf("push: the owner answered %d: %s", reply.Code, reply.Reason)
+	}
+	return nil
+}
+
+// record merges events on the owner. Ids are looked at here, in the caller's time, so that what a device makes up costs
+// the merger nothing.
+func (s *Service) record(ctx context.Context, app int64, ordinal uint32, events []DeviceEvent) error {
+	var ids []int64
+	for _, e := range events {
+		if id, ok := ParseID(e.ID); ok {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	own, err := queryOwn(ctx, s.db, app, ids)
+	if err != nil {
+		return err
+	}
 	now := clock.Millis(s.clock.Now())
 	marks := make([]mark, 0, len(events))
 	for _, e := range events {
-		id, ok := ParseID(e.ID)
-		if !ok {
+		id, _ := ParseID(e.ID)
+		if !own[id] {
 			continue
 		}
-		m := mark{msg: id, ordinals: []uint32{ordinal}, at: e.At}
+		m := mark{msg: id, stage: stageDisplayed, ordinals: []uint32{ordinal}, at: e.At}
 		if m.at <= 0 || m.at > now {
 			m.at = now // clocks of devices are what they are
 		}
-		switch e.Event {
-		case "displayed", "dismissed": // what was dismissed had been shown
-			m.stage = stageDisplayed
-		case "clicked":
+		if e.Event == "clicked" { // what was dismissed had been shown
 			m.stage = stageClicked
 		}
 		marks = append(marks, m)
@@ -48,18 +80,23 @@ func (s *Service) Report(ctx context.Context, app int64, ordinal uint32, events 
 	return s.merge(ctx, app, marks)
 }
 
+// TopicEvents is the topic on which devices report.
+const TopicEvents = "up/events"
+
+type eventsBody struct {
+	Events []DeviceEvent `json:"events"`
+}
+
 // Up handles the topic up/events.
 func (s *Service) Up(ctx context.Context, up edgewire.Up) edgewire.UpReply {
-	var body struct {
-		Events []DeviceEvent `json:"events"`
-	}
+	var body eventsBody
 	if err := decodeEvents(up.Payload, &body); err != nil {
 		return edgewire.UpReply{Code: edgewire.UpInvalid, Reason: err.Error()}
 	}
 	if err := checkEvents(body.Events); err != nil {
 		return edgewire.UpReply{Code: edgewire.UpInvalid, Reason: err.Error()}
 	}
-	if err := s.Report(ctx, up.App, up.Ordinal, body.Events); err != nil {
+	if err := s.record(ctx, up.App, up.Ordinal, body.Events); err != nil {
 		s.log.Warn("events not recorded", "err", err)
 		return edgewire.UpReply{Code: edgewire.UpBusy, Reason: "not recorded, try again"}
 	}

@@ -48,12 +48,20 @@ func (s *Service) merge(ctx context.Context, app int64, marks []mark) error {
 	}
 }
 
-// runMerger is the one goroutine of a node that writes marks.
+// maxStale bounds the attempts at a batch whose messages keep being replaced in memory.
+const maxStale = 3
+
+// runMerger is the one goroutine of a node that writes marks. It also drops old messages from memory, so that none
+// goes while marks are written to it.
 func (s *Service) runMerger(ctx context.Context) error {
+	evict := time.NewTicker(sweepTick)
+	defer evict.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-evict.C:
+			s.evictWides(clock.Millis(s.clock.Now()))
 		case first := <-s.merges:
 			s.mergeBatch(ctx, s.gather(ctx, first))
 		}
@@ -87,6 +95,9 @@ func (s *Service) mergeBatch(ctx context.Context, batch []*merge) {
 	}
 	for p, merges := range byPartition {
 		err := s.commitMerges(context.WithoutCancel(ctx), p, merges)
+		for try := 1; errors.Is(err, errStale) && try < maxStale; try++ {
+			err = s.commitMerges(context.WithoutCancel(ctx), p, merges)
+		}
 		if err != nil {
 			s.log.Warn("receipts not merged", "partition", p, "err", err)
 		}
@@ -111,6 +122,9 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 		if err := s.leases.Check(ctx, tx, partition); err != nil {
 			return err
 		}
+		if !s.current(wides) {
+			return errStale
+		}
 		progress := make(map[int64]*pushevent.Progress)
 		later := deliveredPairs(merges)
 		for _, m := range merges {
@@ -134,6 +148,21 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 		takeBack(changes)
 	}
 	return err
+}
+
+// errStale: a wide message was loaded anew meanwhile, so what is in hand no longer is what will be written next.
+var errStale = errors.New("push: wide message replaced in memory")
+
+// current tells whether the wide messages are still the ones in memory.
+func (s *Service) current(wides map[int64]*wide) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for id, w := range wides {
+		if w != nil && s.wides[id] != w {
+			return false
+		}
+	}
+	return true
 }
 
 // widesOf finds the wide messages among those the merges mark.

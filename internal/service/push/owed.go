@@ -11,6 +11,7 @@ import (
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/lease"
 )
 
 const (
@@ -33,6 +34,10 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 	app := s.gate.AppByID(r.App)
 	if app == nil {
 		return edgewire.Owed{}, fmt.Errorf("push: owed: no app %d", r.App)
+	}
+	own := s.ownership(edgewire.Partition(r.App))
+	if own == nil {
+		return edgewire.Owed{}, lease.ErrLost
 	}
 	keep := app.Settings.OfflineMessages
 	choose := !r.Reload && keep > 0
@@ -63,7 +68,18 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 			return edgewire.Owed{}, err
 		}
 	}
-	return s.frames(list)
+	out, err := s.frames(ctx, list)
+	if err == nil && (s.ownership(edgewire.Partition(r.App)) != own || !s.owns(r.App)) {
+		// The partition went away meanwhile, and with it what was in memory: the answer may be short.
+		err = lease.ErrLost
+	}
+	return out, err
+}
+
+// owns tells whether the lease of the app's partition is still this node's.
+func (s *Service) owns(app int64) bool {
+	_, err := s.leases.Fence(edgewire.Partition(app))
+	return err == nil
 }
 
 func reverse(list []due) {
@@ -147,20 +163,30 @@ func (s *Service) displace(ctx context.Context, app int64, ordinal uint32, oldes
 }
 
 // frames renders the messages within the limits of one answer.
-func (s *Service) frames(list []due) (edgewire.Owed, error) {
+func (s *Service) frames(ctx context.Context, list []due) (edgewire.Owed, error) {
 	var (
 		out  edgewire.Owed
 		size int
 	)
 	for _, d := range list {
+		if len(out.Frames) == owedFrames {
+			out.More = true
+			break
+		}
 		frame := d.frame
 		if d.wide == nil {
-			var err error
-			if frame, err = d.content(d.platform); err != nil {
+			m, err := queryMessage(ctx, s.db, d.ID)
+			if err == nil && m != nil {
+				frame, err = m.content(d.platform)
+			}
+			if err != nil {
 				return out, fmt.Errorf("push: content of message %d: %w", d.ID, err)
 			}
+			if frame == nil {
+				continue // deleted meanwhile
+			}
 		}
-		if len(out.Frames) == owedFrames || size > 0 && size+len(frame) > owedBytes {
+		if size > 0 && size+len(frame) > owedBytes {
 			out.More = true
 			break
 		}

@@ -15,36 +15,44 @@ import (
 const loadTimeout = 30 * time.Second
 
 // Acquire prepares for a partition that this node now owns: the live wide messages are loaded, and what was accepted
-// since the last known release is released again. Then the caller lets requests in.
+// since the last known release is released again. Then the caller lets requests in. After an error nothing is owned.
 func (s *Service) Acquire(ctx context.Context, partition int) error {
-	live, err := queryMessages(ctx, s.db, `wide and state = 1 and expires_at > $1 order by accepted_at, msg_id`, clock.Millis(s.clock.Now()))
+	live, err := queryMessages(ctx, s.db, `wide and state = 1 and expires_at > $1 and app_id % $2 = $3 order by accepted_at, msg_id`,
+		clock.Millis(s.clock.Now()), edgewire.Partitions, partition)
 	if err != nil {
 		return err
 	}
-	own := &ownership{}
 	releasedTo, err := queryReleasedTo(ctx, s.db, partition)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	own.releasedTo.Store(releasedTo)
-	s.mu.Lock()
-	s.owned[partition] = own
-	s.mu.Unlock()
+	loaded := make([]*wide, 0, len(live))
 	for _, m := range live {
-		if edgewire.Partition(m.App) != partition {
-			continue
-		}
-		w, err := s.wideOf(ctx, m.ID)
+		w, err := loadWide(ctx, s.db, m)
 		if err != nil {
 			return err
 		}
-		if m.AcceptedAt > releasedTo-rescanSlack.Milliseconds() {
-			if err := s.rebroadcast(w); err != nil {
-				return err
-			}
+		loaded = append(loaded, w)
+	}
+	own := &ownership{}
+	own.releasedTo.Store(releasedTo)
+	s.mu.Lock()
+	s.owned[partition] = own
+	for _, w := range loaded {
+		s.wides[w.ID] = w
+		s.byApp[w.App] = append(s.byApp[w.App], w)
+	}
+	s.mu.Unlock()
+	for _, w := range loaded {
+		if w.Override != 0 {
+			s.replaceLater(&w.message)
 		}
 	}
-	return s.rescanPartition(ctx, partition, own, true)
+	if err := s.rescanPartition(ctx, partition, own, true); err != nil {
+		s.Lose(partition)
+		return err
+	}
+	return nil
 }
 
 // Lose forgets a partition.

@@ -9,7 +9,7 @@ import (
 const (
 	// offerAfter is how long a direct message may be unacknowledged before every edge is asked to look.
 	offerAfter = 2 * time.Second
-	// maxPending bounds the list; the oldest are offered early when it is full.
+	// maxPending bounds the list.
 	maxPending = 100_000
 )
 
@@ -42,8 +42,9 @@ func (p *pending) add(now time.Time, app, msg int64, ordinals []uint32, expires 
 		return
 	}
 	m := &pendingMessage{msg: msg, app: app, left: slices.Clone(ordinals), due: now.Add(offerAfter), expires: expires}
-	if len(p.byMsg) >= maxPending {
-		m.due = now
+	for len(p.queue) >= maxPending { // the oldest waits for its device to connect
+		delete(p.byMsg, p.queue[0].msg)
+		p.queue = p.queue[1:]
 	}
 	p.byMsg[msg] = m
 	p.queue = append(p.queue, m)
@@ -94,7 +95,7 @@ func (p *pending) due(now time.Time, online func(app int64, ordinal uint32) bool
 		keep = append(keep, m)
 	}
 	clear(p.queue[len(keep):])
-	p.queue = keep
+	p.queue = slices.Clip(keep)
 	for app := range out {
 		slices.Sort(out[app])
 		out[app] = slices.Compact(out[app])

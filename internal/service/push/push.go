@@ -67,9 +67,12 @@ type Service struct {
 	maxRows  int
 
 	merges  chan *merge
+	slots   chan struct{} // of background work
+	behind  sync.WaitGroup
 	pending *pending
 
-	rows rowCache
+	rows     recentIDs // messages known to be kept as rows
+	released recentIDs // messages known to have been handed to the edges
 
 	seqMu sync.Mutex
 	seqs  map[int64]uint64 // by app: number of broadcasts this node sent
@@ -97,6 +100,7 @@ func New(d Deps) *Service {
 		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
 		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, zone: d.Zone, maxRows: cmp.Or(d.MaxRows, maxRows),
 		merges:  make(chan *merge, mergeQueue),
+		slots:   make(chan struct{}, maxBackground),
 		pending: newPending(),
 		wides:   make(map[int64]*wide),
 		byApp:   make(map[int64][]*wide),
@@ -110,8 +114,12 @@ func New(d Deps) *Service {
 // Run merges receipts, offers what is not acknowledged, expires and cleans up, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	defer s.behind.Wait()
 	defer wg.Wait()
 	wg.Go(func() { s.every(ctx, offerTick, s.offer) })
+	if err := s.sync(ctx); err != nil {
+		return err
+	}
 	wg.Go(func() { s.every(ctx, syncTick, s.sync) })
 	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
 	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })

@@ -21,8 +21,7 @@ const (
 func (s *Service) release(m *message, t *targets) error {
 	n := notice{App: m.App, Msg: m.ID, Wide: m.Wide, Expires: m.ExpiresAt, Override: m.Override}
 	if m.Wide {
-		// The owner first: receipts may come back at once. It loads the message when it hears of it either way.
-		err := s.tell(n)
+		var err error
 		for p, set := range t.many {
 			frame, e := m.content(p)
 			if e == nil {
@@ -30,7 +29,10 @@ func (s *Service) release(m *message, t *targets) error {
 			}
 			err = errors.Join(err, e)
 		}
-		return err
+		if err != nil {
+			return err // untold, the owner will release it
+		}
+		return s.tell(n) // receipts that come earlier load the message themselves
 	}
 	byFrame := make(map[string][]uint32, 1)
 	for _, target := range t.few {
@@ -41,7 +43,7 @@ func (s *Service) release(m *message, t *targets) error {
 		byFrame[string(frame)] = append(byFrame[string(frame)], target.Ordinal)
 		n.Ordinals = append(n.Ordinals, target.Ordinal)
 	}
-	err := s.tell(n)
+	var err error
 	for frame, ordinals := range byFrame {
 		for edge, online := range s.presence.Split(m.App, ordinals) {
 			err = errors.Join(err, s.bus.Publish(edgewire.ToEdge(edgewire.SubjectDeliver, edge), edgewire.Deliver{
@@ -50,7 +52,10 @@ func (s *Service) release(m *message, t *targets) error {
 			}))
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.tell(n)
 }
 
 // tell notifies the owner: this node itself without a detour, or whoever it is.
@@ -83,9 +88,7 @@ func (s *Service) broadcast(m *message, frame []byte, set *roaring.Bitmap) error
 func (s *Service) sync(context.Context) error {
 	s.seqMu.Lock()
 	defer s.seqMu.Unlock()
-	if len(s.seqs) == 0 {
-		return nil
-	}
+	// Sent without numbers too: an edge then knows this node, and notices if it misses the first.
 	msg := edgewire.Sync{Node: s.node, Seqs: s.seqs}
 	return s.bus.Publish(edgewire.SubjectSync, msg)
 }
@@ -120,35 +123,36 @@ func (s *Service) noticed(n notice) bool {
 		return false
 	}
 	own.noticed.Add(1)
+	s.released.add(n.Msg)
+	m := &message{ID: n.Msg, App: n.App, Wide: n.Wide, Override: n.Override}
 	if !n.Wide {
 		s.rows.add(n.Msg)
 		s.pending.add(s.clock.Now(), n.App, n.Msg, n.Ordinals, clock.FromMillis(n.Expires))
-		if n.Override != 0 {
-			s.background("replace message", func(ctx context.Context) error {
-				return s.replaceInWide(ctx, n.App, n.Override, n.Ordinals)
-			})
-		}
-		return true
-	}
-	s.background("load wide message", func(ctx context.Context) error {
-		// Receipts that come earlier load the message themselves.
-		w, err := s.wideOf(ctx, n.Msg)
-		if err != nil || w == nil || w.Override == 0 {
+	} else {
+		s.background("load wide message", func(ctx context.Context) error {
+			_, err := s.wideOf(ctx, n.Msg)
 			return err
-		}
-		return s.replaceWide(ctx, w)
-	})
+		})
+	}
+	if n.Override != 0 {
+		s.replaceLater(m)
+	}
 	return true
 }
 
-// background does work of a bounded time that nobody waits for.
+// maxBackground bounds the work that nobody waits for; more of it waits in the call that asks for it.
+const maxBackground = 64
+
+// background does work of a bounded time that nobody waits for. Run waits for it at the end.
 func (s *Service) background(what string, work func(context.Context) error) {
-	go func() {
+	s.slots <- struct{}{}
+	s.behind.Go(func() {
+		defer func() { <-s.slots }()
 		//nolint:forbidigo // the caller does not wait, so its context says nothing about this
 		ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 		defer cancel()
 		if err := work(ctx); err != nil {
 			s.log.Warn("background work failed", "work", what, "err", err)
 		}
-	}()
+	})
 }

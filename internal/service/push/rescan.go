@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 )
@@ -18,8 +17,10 @@ const (
 	// rescanSlack is how much later than its time of acceptance a message may be committed, clock differences between
 	// nodes included.
 	rescanSlack = 10 * time.Second
-	// rescanLimit bounds one look.
+	// rescanLimit bounds one page of a look.
 	rescanLimit = 20_000
+	// maxID is above all message ids.
+	maxID = 1 << 53
 )
 
 // rescan looks in each owned partition for messages that no node released, because it died or lost the bus between
@@ -42,8 +43,7 @@ func (s *Service) rescan(ctx context.Context) error {
 func (s *Service) rescanPartition(ctx context.Context, partition int, own *ownership, look bool) error {
 	until := clock.Millis(s.clock.Now())
 	if look {
-		var err error
-		if until, err = s.releaseUnnoticed(ctx, partition, own.releasedTo.Load()-rescanSlack.Milliseconds(), until); err != nil {
+		if err := s.releaseUnnoticed(ctx, partition, own.releasedTo.Load()-rescanSlack.Milliseconds(), until); err != nil {
 			return err
 		}
 	}
@@ -63,50 +63,51 @@ func (s *Service) rescanPartition(ctx context.Context, partition int, own *owner
 	return nil
 }
 
-// releaseUnnoticed releases what was accepted in (after, until] and is unknown here, and returns up to when that is done.
-func (s *Service) releaseUnnoticed(ctx context.Context, partition int, after, until int64) (int64, error) {
-	rows, err := s.db.Query(ctx, `select msg_id, app_id, wide, accepted_at from push_message
-		where accepted_at > $1 and accepted_at <= $2 and app_id % $3 = $4 order by accepted_at limit $5`,
-		after, until, edgewire.Partitions, partition, rescanLimit)
-	if err != nil {
-		return 0, fmt.Errorf("push: rescan: %w", err)
+// releaseUnnoticed releases what was accepted in (after, until] and nobody is known to have released.
+func (s *Service) releaseUnnoticed(ctx context.Context, partition int, after, until int64) error {
+	last := message{AcceptedAt: after, ID: maxID}
+	for {
+		found, err := queryAccepted(ctx, s.db, partition, last.AcceptedAt, last.ID, until, rescanLimit)
+		if err != nil {
+			return err
+		}
+		if err := s.releaseAgain(ctx, found); err != nil {
+			return err
+		}
+		if len(found) < rescanLimit {
+			return nil
+		}
+		last = *found[len(found)-1]
 	}
-	found, err := collect(rows, func(m *message, scan func(...any) error) error { return scan(&m.ID, &m.App, &m.Wide, &m.AcceptedAt) })
-	if err != nil {
-		return 0, err
-	}
-	if len(found) == rescanLimit {
-		until = found[len(found)-1].AcceptedAt
-	}
+}
+
+func (s *Service) releaseAgain(ctx context.Context, found []*message) error {
 	byApp := make(map[int64][]int64)
 	for _, m := range found {
 		switch {
-		case s.known(m.ID):
+		case s.released.has(m.ID):
 		case m.Wide:
 			w, err := s.wideOf(ctx, m.ID)
 			if err == nil && w != nil {
 				err = s.rebroadcast(w)
 			}
 			if err != nil {
-				return 0, err
+				return err
 			}
+			s.released.add(m.ID)
 		default:
 			byApp[m.App] = append(byApp[m.App], m.ID)
+			if m.Override != 0 {
+				s.replaceLater(m)
+			}
 		}
 	}
 	for app, ids := range byApp {
 		if err := s.offerMessages(ctx, app, ids); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return until, nil
-}
-
-func (s *Service) known(msg int64) bool {
-	s.mu.RLock()
-	_, wide := s.wides[msg]
-	s.mu.RUnlock()
-	return wide || s.rows.has(msg)
+	return nil
 }
 
 // offerMessages offers to all edges the devices that are still owed one of the messages.
@@ -122,30 +123,31 @@ func (s *Service) offerMessages(ctx context.Context, app int64, ids []int64) err
 		errs = append(errs, s.publishOffer(app, ordinals))
 		for _, id := range ids[:n] {
 			s.rows.add(id)
+			s.released.add(id)
 		}
 		ids = ids[n:]
 	}
 	return errors.Join(errs...)
 }
 
-// rowCache remembers which messages are kept as rows and have been noticed. It is bounded: two generations.
-type rowCache struct {
+// recentIDs remembers message ids. It is bounded: two generations.
+type recentIDs struct {
 	mu       sync.Mutex
 	new, old map[int64]struct{}
 }
 
-const rowGeneration = 100_000
+const idGeneration = 100_000
 
-func (c *rowCache) add(msg int64) {
+func (c *recentIDs) add(msg int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.new == nil || len(c.new) >= rowGeneration {
+	if c.new == nil || len(c.new) >= idGeneration {
 		c.old, c.new = c.new, make(map[int64]struct{})
 	}
 	c.new[msg] = struct{}{}
 }
 
-func (c *rowCache) has(msg int64) bool {
+func (c *recentIDs) has(msg int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.new[msg]; ok {

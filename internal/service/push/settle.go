@@ -2,7 +2,10 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -15,8 +18,11 @@ import (
 
 const (
 	sweepTick = 5 * time.Second
-	// sweepBatch bounds the messages that one turn of the sweep ends.
-	sweepBatch = 200
+	// sweepBatch bounds the messages of one transaction of the sweep, sweepRounds the transactions of one turn.
+	sweepBatch  = 50
+	sweepRounds = 400
+	// deleteRows bounds the rows that one transaction deletes, except for a single message of more.
+	deleteRows = 500
 	// retention is how long a message can be reported on: the vendor's month and some days.
 	retention = 35 * 24 * time.Hour
 	// idleWide is how long a wide message stays in memory after its end, for receipts that come late.
@@ -37,81 +43,141 @@ func (s *Service) settleRows(ctx context.Context, app int64, settle func(context
 	})
 }
 
-// sweep ends messages whose time to live has passed and deletes what is too old to be asked for.
+// sweep ends the messages of owned partitions whose time to live has passed, and deletes what is too old to be asked for.
 func (s *Service) sweep(ctx context.Context) error {
 	now := clock.Millis(s.clock.Now())
-	expired, err := queryMessages(ctx, s.db, `state = 1 and expires_at <= $1 order by expires_at limit $2`, now, sweepBatch)
+	s.mu.RLock()
+	owned := slices.Collect(maps.Keys(s.owned))
+	s.mu.RUnlock()
+	var errs []error
+	for _, p := range owned {
+		errs = append(errs, s.sweepPartition(ctx, p, now))
+	}
+	return errors.Join(append(errs, s.deleteOld(ctx, now))...)
+}
+
+func (s *Service) sweepPartition(ctx context.Context, partition int, now int64) error {
+	var errs []error
+	for range sweepRounds {
+		expired, err := queryMessages(ctx, s.db, `state = 1 and expires_at <= $1 and app_id % $2 = $3 order by expires_at limit $4`,
+			now, edgewire.Partitions, partition, sweepBatch)
+		if err != nil {
+			return err
+		}
+		var rows []*message
+		for _, m := range expired {
+			if !m.Wide {
+				rows = append(rows, m)
+				continue
+			}
+			if err := s.expireWide(ctx, m); err != nil {
+				errs = append(errs, fmt.Errorf("push: expire message %d: %w", m.ID, err))
+			}
+		}
+		if err := s.expireRows(ctx, partition, rows); err != nil {
+			errs = append(errs, err)
+		}
+		if len(expired) < sweepBatch || len(errs) > 0 {
+			break // one that fails must not be met again and again in one turn
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// expireWide settles what a wide message still owes and marks it done.
+func (s *Service) expireWide(ctx context.Context, m *message) error {
+	w, err := s.wideOf(ctx, m.ID)
 	if err != nil {
 		return err
 	}
-	for _, m := range expired {
-		if s.ownership(edgewire.Partition(m.App)) == nil {
-			continue
-		}
-		if err := s.expire(ctx, m); err != nil {
+	owed, err := s.owedOf(ctx, m.ID, w)
+	if err != nil {
+		return err
+	}
+	if !owed.IsEmpty() {
+		if err := s.merge(ctx, m.App, []mark{{msg: m.ID, stage: failed(Expired), set: owed}}); err != nil {
 			return err
 		}
 	}
-	s.evictWides(now)
-	return s.deleteOld(ctx, now)
+	return s.settleRows(ctx, m.App, func(ctx context.Context, tx *db.Tx) (int64, error) { return 0, endMessage(ctx, tx, m.ID) })
 }
 
-// expire settles what a message still owes and marks it done.
-func (s *Service) expire(ctx context.Context, m *message) error {
-	if m.Wide {
-		w, err := s.wideOf(ctx, m.ID)
-		if err != nil {
+// expireRows does the same for messages kept as rows, in one transaction.
+func (s *Service) expireRows(ctx context.Context, partition int, messages []*message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	return s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.leases.Check(ctx, tx, partition); err != nil {
 			return err
 		}
-		w.mu.RLock()
-		owed := w.owed()
-		w.mu.RUnlock()
-		if !owed.IsEmpty() {
-			if err := s.merge(ctx, m.App, []mark{{msg: m.ID, stage: failed(Expired), set: owed}}); err != nil {
+		progress := make(map[int64]*pushevent.Progress)
+		for _, m := range messages {
+			n, err := expireRows(ctx, tx, m.ID)
+			if err == nil {
+				err = endMessage(ctx, tx, m.ID)
+			}
+			if err != nil {
 				return err
 			}
-		}
-	}
-	return s.settleRows(ctx, m.App, func(ctx context.Context, tx *db.Tx) (n int64, err error) {
-		if !m.Wide {
-			if n, err = expireRows(ctx, tx, m.ID); err != nil {
-				return 0, err
+			if progress[m.App] == nil {
+				progress[m.App] = &pushevent.Progress{App: m.App, At: clock.Millis(s.clock.Now())}
 			}
+			progress[m.App].Failed += n
 		}
-		_, err = tx.Exec(ctx, `update push_message set state = $2 where msg_id = $1`, m.ID, stateDone)
-		if err != nil {
-			err = fmt.Errorf("push: end message: %w", err)
-		}
-		return n, err
+		return s.publish(ctx, tx, progress)
 	})
 }
 
-// replaceWide settles, for the targets of a wide message, what is owed of the one it replaces.
-func (s *Service) replaceWide(ctx context.Context, w *wide) error {
-	old, err := s.wideOf(ctx, w.Override)
-	if err != nil {
-		return err
+func endMessage(ctx context.Context, tx *db.Tx, msg int64) error {
+	if _, err := tx.Exec(ctx, `update push_message set state = $2 where msg_id = $1`, msg, stateDone); err != nil {
+		return fmt.Errorf("push: end message: %w", err)
 	}
-	targets := w.all.Clone()
-	if old != nil {
-		old.mu.RLock()
-		targets.And(old.owed())
-		old.mu.RUnlock()
-	}
-	if targets.IsEmpty() {
-		return nil
-	}
-	return s.merge(ctx, w.App, []mark{{msg: w.Override, stage: failed(Replaced), set: targets}})
+	return nil
 }
 
-// replaceInWide settles what an older message owes to the targets of a direct one. If the older one is direct as well,
-// that happened when the new one was accepted.
-func (s *Service) replaceInWide(ctx context.Context, app, old int64, ordinals []uint32) error {
-	w, err := s.wideOf(ctx, old)
-	if err != nil || w == nil {
-		return err
+// replaceLater settles, for the targets of a message, what is owed of the one it replaces, where one of the two is wide;
+// between direct messages that happened when the new one was accepted. Doing it again changes nothing, so a node that
+// takes over does.
+func (s *Service) replaceLater(m *message) {
+	s.background("replace message", func(ctx context.Context) error {
+		by, err := s.wideOf(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		old, err := s.wideOf(ctx, m.Override)
+		if err != nil || old == nil && by == nil {
+			return err
+		}
+		replaced, err := s.owedOf(ctx, m.Override, old)
+		if err != nil {
+			return err
+		}
+		if by != nil {
+			replaced.And(by.all)
+		} else {
+			targets, err := queryTargets(ctx, s.db, m.ID)
+			if err != nil {
+				return err
+			}
+			replaced.And(roaring.BitmapOf(targets...))
+		}
+		if replaced.IsEmpty() {
+			return nil
+		}
+		return s.merge(ctx, m.App, []mark{{msg: m.Override, stage: failed(Replaced), set: replaced}})
+	})
+}
+
+// owedOf is the set of devices a message is owed to; w is nil if it is kept as rows.
+func (s *Service) owedOf(ctx context.Context, msg int64, w *wide) (*roaring.Bitmap, error) {
+	if w != nil {
+		w.mu.RLock()
+		defer w.mu.RUnlock()
+		return w.owed(), nil
 	}
-	return s.merge(ctx, app, []mark{{msg: old, stage: failed(Replaced), set: roaring.BitmapOf(ordinals...)}})
+	ordinals, err := queryOwedOrdinals(ctx, s.db, []int64{msg})
+	return roaring.BitmapOf(ordinals...), err
 }
 
 // evictWides drops wide messages that ended from the list of live ones, and some time later from memory.
@@ -138,24 +204,44 @@ func (s *Service) evictWides(now int64) {
 	}
 }
 
-// deleteOld removes messages past retention, and expired cids, a few at a time.
+// deleteOld removes messages past retention, and expired cids, a bounded number of rows in each transaction.
 func (s *Service) deleteOld(ctx context.Context, now int64) error {
-	old, err := queryMessages(ctx, s.db, `accepted_at < $1 order by accepted_at limit $2`, now-retention.Milliseconds(), sweepBatch)
-	if err != nil {
-		return err
+	for range sweepRounds {
+		old, err := queryMessages(ctx, s.db, `accepted_at < $1 order by accepted_at limit $2`, now-retention.Milliseconds(), sweepBatch)
+		if err != nil {
+			return err
+		}
+		for len(old) > 0 {
+			n, rows := 0, int64(0)
+			for n < len(old) && (n == 0 || rows+old[n].Targets <= deleteRows) {
+				rows += old[n].Targets
+				n++
+			}
+			if err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return deleteMessages(ctx, tx, old[:n]) }); err != nil {
+				return err
+			}
+			old = old[n:]
+		}
+		if len(old) < sweepBatch {
+			break
+		}
 	}
 	return s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, m := range old {
-			for _, table := range []string{"push_target", "push_set", "push_message"} {
-				if _, err := tx.Exec(ctx, `delete from `+table+` where msg_id = $1`, m.ID); err != nil {
-					return fmt.Errorf("push: delete from %s: %w", table, err)
-				}
-			}
-		}
 		_, err := tx.Exec(ctx, `delete from push_cid where (app_id, cid) in (select app_id, cid from push_cid where expires_at <= $1 limit 1000)`, now)
 		if err != nil {
 			return fmt.Errorf("push: delete cids: %w", err)
 		}
 		return nil
 	})
+}
+
+func deleteMessages(ctx context.Context, tx *db.Tx, messages []*message) error {
+	for _, m := range messages {
+		for _, table := range []string{"push_target", "push_set", "push_message"} {
+			if _, err := tx.Exec(ctx, `delete from `+table+` where msg_id = $1`, m.ID); err != nil {
+				return fmt.Errorf("push: delete from %s: %w", table, err)
+			}
+		}
+	}
+	return nil
 }

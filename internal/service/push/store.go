@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/db"
 )
 
@@ -166,4 +167,36 @@ func storeReleasedTo(ctx context.Context, tx *db.Tx, partition int, at int64) er
 	_, err := tx.Exec(ctx, `insert into push_partition (partition_no, released_to) values ($1, $2)
 		on conflict (partition_no) do update set released_to = excluded.released_to`, partition, at)
 	return err
+}
+
+// queryAccepted lists, in order of acceptance, the messages of a partition accepted after (at, id) and up to a time,
+// without their payload.
+func queryAccepted(ctx context.Context, d *db.DB, partition int, at, id, until int64, limit int) ([]*message, error) {
+	rows, err := d.Query(ctx, `select msg_id, app_id, wide, override_id, accepted_at from push_message
+		where (accepted_at, msg_id) > ($1, $2) and accepted_at <= $3 and app_id % $4 = $5 order by accepted_at, msg_id limit $6`,
+		at, id, until, edgewire.Partitions, partition, limit)
+	if err != nil {
+		return nil, fmt.Errorf("push: rescan: %w", err)
+	}
+	return collect(rows, func(m *message, scan func(...any) error) error {
+		return scan(&m.ID, &m.App, &m.Wide, &m.Override, &m.AcceptedAt)
+	})
+}
+
+// queryOwn returns those of the ids that are messages of the app.
+func queryOwn(ctx context.Context, d *db.DB, app int64, ids []int64) (map[int64]bool, error) {
+	args := []any{app}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	rows, err := d.Query(ctx, `select msg_id from push_message where app_id = $1 and msg_id in (`+db.In(2, len(ids))+`)`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("push: messages of the app: %w", err)
+	}
+	found, err := collect(rows, func(id *int64, scan func(...any) error) error { return scan(id) })
+	own := make(map[int64]bool, len(found))
+	for _, id := range found {
+		own[*id] = true
+	}
+	return own, err
 }

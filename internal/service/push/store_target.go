@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"borealis/internal/engine/audience"
@@ -25,21 +26,23 @@ type owedRow struct {
 	platform audience.Platform
 }
 
-// queryOwedRows returns what the rows owe a device, newest or oldest first.
+// queryOwedRows returns what the rows owe a device, newest or oldest first, without payload: there may be many more than
+// are sent at once.
 func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
 	order := "asc"
 	if newestFirst {
 		order = "desc"
 	}
-	rows, err := d.Query(ctx, `select m.msg_id, m.app_id, m.wide, m.everybody, m.online_only, m.targets, m.override_id, m.send_no,
-			m.accepted_at, m.expires_at, m.payload, t.platform
+	rows, err := d.Query(ctx, `select m.msg_id, m.accepted_at, m.expires_at, t.platform
 		from push_target t join push_message m on m.msg_id = t.msg_id
 		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.expires_at > $3 and (m.online_only = false or $4)
 		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit)
 	if err != nil {
 		return nil, fmt.Errorf("push: owed rows: %w", err)
 	}
-	return collect(rows, func(r *owedRow, scan func(...any) error) error { return scan(append(r.fields(), &r.platform)...) })
+	return collect(rows, func(r *owedRow, scan func(...any) error) error {
+		return scan(&r.ID, &r.AcceptedAt, &r.ExpiresAt, &r.platform)
+	})
 }
 
 // displaceRows settles what the rows owe a device and was accepted before the given message.
@@ -84,16 +87,25 @@ func queryOwedOrdinals(ctx context.Context, d *db.DB, ids []int64) ([]uint32, er
 	if err != nil {
 		return nil, fmt.Errorf("push: owed devices: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var out []uint32
-	for rows.Next() {
-		var o uint32
-		if err := rows.Scan(&o); err != nil {
-			return nil, fmt.Errorf("push: owed devices: %w", err)
-		}
-		out = append(out, o)
+	return collectOrdinals(rows)
+}
+
+// queryTargets lists the targets of a direct message.
+func queryTargets(ctx context.Context, d *db.DB, msg int64) ([]uint32, error) {
+	rows, err := d.Query(ctx, `select ordinal from push_target where msg_id = $1`, msg)
+	if err != nil {
+		return nil, fmt.Errorf("push: targets: %w", err)
 	}
-	return out, rows.Err()
+	return collectOrdinals(rows)
+}
+
+func collectOrdinals(rows *sql.Rows) ([]uint32, error) {
+	found, err := collect(rows, func(o *uint32, scan func(...any) error) error { return scan(o) })
+	out := make([]uint32, len(found))
+	for i, o := range found {
+		out[i] = *o
+	}
+	return out, err
 }
 
 // rowCounts are the numbers of one row message on one platform.
