@@ -117,6 +117,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Presence: c.presence, Endpoints: at, ClientIP: c.proxies.ClientIP,
 		Limiter:      registrationLimiter(c.clock, cfg.RegistrationsPerMinute),
 		OnRegistered: c.deviceRegistered,
+		Fence:        func(app int64) (int64, error) { return c.leases.Fence(edgewire.Partition(app)) },
 	})
 	if err != nil {
 		return err

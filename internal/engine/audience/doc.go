@@ -9,7 +9,8 @@
 //
 // Tables: audience_head (per app: the last position of the log, the next tag id), audience_log (the changes),
 // audience_tag (the dictionary of tag names and ids). An id is never used again: deleting a tag deletes its dictionary
-// row, and device rows that still carry the id no longer mean anything by it.
+// row, and device rows that still carry the id no longer mean anything by it. The dictionary is bounded by MaxTags; Maintain
+// drops tags nobody has once it is half full.
 //
 // Invariants:
 //   - positions of an app have no gaps and become visible in their order, because Lock and Append hold the head row

@@ -46,6 +46,8 @@ type Index struct {
 	log   *slog.Logger
 	// alone: SQLite has one process, so everything that is committed was followed here.
 	alone bool
+	// maxTags is MaxTags, less in tests.
+	maxTags int
 	// builders keep their memory, a megabyte for ten million devices, from being allocated for each result.
 	builders sync.Pool
 
@@ -72,7 +74,7 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "audie
 
 // New returns an index that has loaded nothing yet. b may be nil when there is one node only.
 func New(d *db.DB, b *bus.Bus, src Source, c clock.Clock, log *slog.Logger) *Index {
-	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, apps: make(map[int64]*state)}
+	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, maxTags: MaxTags, apps: make(map[int64]*state)}
 }
 
 func (x *Index) state(app int64) *state {

@@ -206,7 +206,7 @@ func scan(rows *sql.Rows, each func() error) error {
 }
 
 // Maintain trims the logs of all apps: entries older than an hour, and the oldest beyond 100,000. A node that was
-// away for longer loads the sets again. Call it every few minutes, on one node or on all.
+// away for longer loads the sets again. It also makes room in dictionaries that are half full. Call it every few minutes, on one node or on all.
 func (x *Index) Maintain(ctx context.Context) error {
 	heads := make(map[int64]int64)
 	rows, err := x.db.Query(ctx, `select app_id, pos from audience_head`)
@@ -228,6 +228,9 @@ func (x *Index) Maintain(ctx context.Context) error {
 	for app, head := range heads {
 		if err := x.trim(ctx, app, head, before); err != nil {
 			return fmt.Errorf("audience: trim app %d: %w", app, err)
+		}
+		if err := x.dropUnused(ctx, app); err != nil {
+			return fmt.Errorf("audience: drop unused tags of app %d: %w", app, err)
 		}
 	}
 	return nil
@@ -265,7 +268,8 @@ func (x *Index) position(ctx context.Context, query string, args ...any) (pos in
 }
 
 // TagIDs returns the dictionary ids of tag names, in ascending order of id. Names not in the dictionary are added to
-// it if define is set and left out otherwise. The transaction holds Lock.
+// it if define is set and left out otherwise; the error is ErrTooManyTags if it has no room for them. The transaction
+// holds Lock.
 func (x *Index) TagIDs(ctx context.Context, tx *db.Tx, app int64, names []string, define bool) ([]uint32, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -294,6 +298,11 @@ func (x *Index) TagIDs(ctx context.Context, tx *db.Tx, app int64, names []string
 		})
 		if err != nil {
 			return nil, fmt.Errorf("audience: find tags: %w", err)
+		}
+	}
+	if define {
+		if err := x.room(ctx, tx, app, names, found); err != nil {
+			return nil, err
 		}
 	}
 	var fresh []logged

@@ -264,30 +264,16 @@ func (r *Registry) compatSetTag(req *http.Request, app *gate.App) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(req)
+	lists, err := registrationIDs(req, "add", "remove")
 	if err != nil {
 		return nil, err
 	}
-	lists, err := body.object("registration_ids")
+	devices, err := r.compatResolve(req.Context(), app, slices.Concat(lists...), codePartly)
 	if err != nil {
 		return nil, err
 	}
-	add, err := lists.strings("add")
-	if err != nil {
-		return nil, err
-	}
-	remove, err := lists.strings("remove")
-	if err != nil {
-		return nil, err
-	}
-	if len(add) > maxIDs || len(remove) > maxIDs || len(add)+len(remove) == 0 {
-		return nil, badParameter("registration_ids must have add or remove, with at most %d elements each", maxIDs)
-	}
-	devices, err := r.compatResolve(req.Context(), app, slices.Concat(add, remove), codePartly)
-	if err != nil {
-		return nil, err
-	}
-	return nil, r.TagDevices(req.Context(), app, tag, devices[:len(add)], devices[len(add):])
+	added := len(lists[0])
+	return nil, r.TagDevices(req.Context(), app, tag, devices[:added], devices[added:])
 }
 
 func (r *Registry) compatDeleteTag(req *http.Request, app *gate.App) (any, error) {

@@ -87,22 +87,11 @@ func (r *Registry) compatUnbindAlias(req *http.Request, app *gate.App) (any, err
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(req)
+	lists, err := registrationIDs(req, "remove")
 	if err != nil {
 		return nil, err
 	}
-	lists, err := body.object("registration_ids")
-	if err != nil {
-		return nil, err
-	}
-	remove, err := lists.strings("remove")
-	if err != nil {
-		return nil, err
-	}
-	if len(remove) == 0 || len(remove) > maxIDs {
-		return nil, badParameter("registration_ids.remove must have 1 to %d elements", maxIDs)
-	}
-	devices, err := r.compatResolve(req.Context(), app, remove, codePartly)
+	devices, err := r.compatResolve(req.Context(), app, lists[0], codePartly)
 	if err != nil {
 		return nil, err
 	}

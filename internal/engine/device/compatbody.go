@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"borealis/internal/kernel/web"
@@ -29,6 +30,33 @@ func readBody(req *http.Request) (members, error) {
 		return nil, badParameter("the body must be valid UTF-8")
 	}
 	return parseMembers("the body", data)
+}
+
+// registrationIDs reads the named lists of the body's registration_ids; at least one has an element.
+func registrationIDs(req *http.Request, names ...string) ([][]string, error) {
+	body, err := readBody(req)
+	if err != nil {
+		return nil, err
+	}
+	object, err := body.object("registration_ids")
+	if err != nil {
+		return nil, err
+	}
+	var (
+		lists        = make([][]string, len(names))
+		some, tooBig bool
+	)
+	for i, name := range names {
+		if lists[i], err = object.strings(name); err != nil {
+			return nil, err
+		}
+		some = some || len(lists[i]) > 0
+		tooBig = tooBig || len(lists[i]) > maxIDs
+	}
+	if !some || tooBig {
+		return nil, badParameter("registration_ids must have %s, with at most %d elements each", strings.Join(names, " or "), maxIDs)
+	}
+	return lists, nil
 }
 
 func parseMembers(what string, data []byte) (members, error) {

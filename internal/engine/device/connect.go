@@ -32,16 +32,32 @@ func (r *Registry) Connect(ctx context.Context, c edgewire.Connect) edgewire.Con
 		r.Log.Warn("device not admitted", "app", app.ID, "err", err)
 		return edgewire.Connected{Refusal: edgewire.Unavailable}
 	}
-	return edgewire.Connected{Refusal: edgewire.Admitted, Conn: r.nextConn(), Known: !w.fresh}
+	conn, err := r.nextConn(app.ID)
+	if err != nil {
+		r.Log.Warn("device not admitted", "app", app.ID, "err", err)
+		return edgewire.Connected{Refusal: edgewire.Unavailable}
+	}
+	return edgewire.Connected{Refusal: edgewire.Admitted, Conn: conn, Known: !w.fresh}
 }
 
-// nextConn rises with every call and, by the clock, over restarts and nodes.
-func (r *Registry) nextConn() uint64 {
+// connBits of a connection number count within one ownership, those above are its fence: 16 million changes of owner,
+// with 10¹² connections each.
+const connBits = 40
+
+// nextConn rises with every call, over restarts and nodes too: by the fence where there is one, else by the clock.
+func (r *Registry) nextConn(app int64) (uint64, error) {
+	if r.Fence != nil {
+		fence, err := r.Fence(app)
+		if err != nil {
+			return 0, fmt.Errorf("device: number of connection: %w", err)
+		}
+		return uint64(fence)<<connBits | r.conn.Add(1), nil
+	}
 	for {
 		last := r.conn.Load()
 		next := max(last+1, uint64(r.Clock.Now().UnixMicro()))
 		if r.conn.CompareAndSwap(last, next) {
-			return next
+			return next, nil
 		}
 	}
 }

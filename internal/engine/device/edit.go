@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -108,7 +109,11 @@ type tagEdit struct {
 func (e *editor) tagEdit(ctx context.Context, t Tags) (tagEdit, error) {
 	out := tagEdit{replace: t.Replace}
 	var err error
-	if out.add, err = e.r.Audience.TagIDs(ctx, e.tx, e.app.ID, t.Add, true); err != nil {
+	out.add, err = e.r.Audience.TagIDs(ctx, e.tx, e.app.ID, t.Add, true)
+	if errors.Is(err, audience.ErrTooManyTags) {
+		return out, &Error{Kind: TooManyTags, Field: "tags", Detail: fmt.Sprintf("the app would have more than %d different tags", audience.MaxTags)}
+	}
+	if err != nil {
 		return out, err
 	}
 	out.remove, err = e.r.Audience.TagIDs(ctx, e.tx, e.app.ID, t.Remove, false)

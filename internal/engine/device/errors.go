@@ -21,7 +21,7 @@ const (
 	Denied
 	// AliasFull: the alias has as many devices as the app allows.
 	AliasFull
-	// TooManyTags: the device would have more than MaxTags tags.
+	// TooManyTags: the device would have more than MaxTags tags, or the app more than audience.MaxTags tag names.
 	TooManyTags
 	// Exhausted: the app has issued all ordinals there are.
 	Exhausted

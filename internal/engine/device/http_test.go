@@ -218,7 +218,8 @@ func TestDeviceAPIRefusals(t *testing.T) {
 	}
 	limit := &denying{}
 	n.Limiter = limit
-	if a := send(t, s, register(`{`+key+`,"platform":"web"}`)); a.status != 429 || a.header.Get("Retry-After") == "" {
+	if a := send(t, s, register(`{`+key+`,"platform":"web"}`)); a.status != 429 || a.header.Get("Retry-After") == "" ||
+		!strings.Contains(a.body, "too many registrations from this address\"") {
 		t.Errorf("limited: %d %s", a.status, a.body)
 	}
 	if len(limit.asked) != 1 || !limit.asked[0].IsLoopback() {

@@ -2,9 +2,11 @@ package device
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -429,4 +431,45 @@ func TestLoadWhileChanging(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An app has a bounded number of tag names, whoever gives them.
+func TestAppIsFullOfTags(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, dbtest.SQLite(t))
+	dev := n.joined(1, audience.Android)
+	ctx := context.Background()
+	err := n.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := n.Audience.Append(ctx, tx, 1, audience.Change{After: &audience.Device{Ordinal: dev.Ordinal, Platform: audience.Android, Joined: true}}); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `with recursive c(i) as (select 1 union all select i + 1 from c where i < $2)
+			insert into audience_tag (app_id, id, name) select $1, i, 'n' || i from c`, 1, audience.MaxTags); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update audience_head set next_tag = $2 where app_id = $1`, 1, audience.MaxTags+1)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(tag string) ProfileChange { return ProfileChange{Tags: &Tags{Add: []string{tag}}} }
+	wantKind(t, n.set(1, dev.Ordinal, one("new")), TooManyTags)
+	if err := n.set(1, dev.Ordinal, one("n5")); err != nil {
+		t.Errorf("a name the app has: %v", err)
+	}
+	s := n.compatServer()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v3/tags/new", strings.NewReader(`{"registration_ids":{"add":["`+dev.RegistrationID+`"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var body compatError
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != http.StatusBadRequest || body.Error.Code != codeParameter {
+		t.Errorf("%d, code %d, %v", resp.StatusCode, body.Error.Code, err)
+	}
 }

@@ -185,6 +185,49 @@ func TestSignedRegistration(t *testing.T) {
 	}
 }
 
+// The fence, not the clock, orders the connections of successive owners.
+func TestConnectionNumbersFollowTheFence(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, dbtest.SQLite(t))
+	dev := n.register(1, Registration{})
+	var (
+		fence int64 = 3
+		err   error
+		last  uint64
+	)
+	owner := func(n *node) *node {
+		n.Fence = func(app int64) (int64, error) {
+			if app != 1 {
+				t.Errorf("asked for the fence of app %d", app)
+			}
+			return fence, err
+		}
+		return n
+	}
+	rises := func(n *node) {
+		t.Helper()
+		for range 3 {
+			c := n.connect(1, dev)
+			if c.Refusal != edgewire.Admitted || c.Conn <= last {
+				t.Errorf("refusal %d, number %d after %d", c.Refusal, c.Conn, last)
+			}
+			last = c.Conn
+		}
+	}
+	first := owner(n)
+	rises(first)
+	second := owner(first.restart())
+	second.clock.Advance(-time.Hour)
+	fence++
+	rises(second)
+	fence++
+	rises(first)
+	err = errors.New("lost")
+	if c := first.connect(1, dev); c.Refusal != edgewire.Unavailable || c.Conn != 0 {
+		t.Errorf("without the app: refusal %d, number %d", c.Refusal, c.Conn)
+	}
+}
+
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

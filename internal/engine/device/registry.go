@@ -54,6 +54,10 @@ type Deps struct {
 	Bus *bus.Bus
 	// Presence is needed by the status endpoint. Without it nobody is online.
 	Presence Presence
+	// Fence is the number under which this node owns the app; it rises with each change of owner. It fails when the
+	// node does not own the app. Optional; without it connections are numbered by the clock, so nodes whose clocks
+	// differ by more than a change of owner takes would end a device's new connection instead of the old one.
+	Fence func(app int64) (int64, error)
 	// Limiter of registrations over HTTP. Without it there is no limit.
 	Limiter RegistrationLimiter
 	// Endpoints are the MQTT addresses told to a device that registered by the given Host. Optional.
@@ -69,7 +73,7 @@ type Registry struct {
 	Deps
 	epochs epochs
 	seen   seen
-	// conn is the last connection number given out.
+	// conn is the last connection number given out, without the fence.
 	conn atomic.Uint64
 }
 

@@ -76,7 +76,7 @@ func (r *Registry) markSeen(ctx context.Context, app int64, ordinals []uint32, n
 	for i := range seenBatch {
 		args = append(args, int64(ordinals[min(i, len(ordinals)-1)])) // the last one fills up
 	}
-	query := `update device_device set last_seen = $2 where app_id = $1 and ordinal in (` + db.In(3, seenBatch) + `)`
+	query := `update device_device set last_seen = $2 where app_id = $1 and ordinal in (` + db.InFixed(3, seenBatch) + `)`
 	return r.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, query, args...)
 		return err

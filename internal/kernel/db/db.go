@@ -165,8 +165,12 @@ func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return d.reads.QueryRowContext(ctx, query, args...)
 }
 
-// In is the placeholder list "$from,$from+1,…" for n values, for `where x in (…)`.
-func In(from, n int) string {
+// In is the placeholder list "$from,$from+1,…" for n values, for `where x in (…)`. It is marked by a comment, so that
+// the text is not kept prepared; InFixed is for lists whose length never changes.
+func In(from, n int) string { return varying + InFixed(from, n) }
+
+// InFixed is In for a list that has the same length every time: the text is kept prepared.
+func InFixed(from, n int) string {
 	var b strings.Builder
 	for i := range n {
 		if i > 0 {

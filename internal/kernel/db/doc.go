@@ -2,7 +2,7 @@
 //
 // Rules for SQL, so that the same text runs on both:
 //   - placeholders are $1…$n; times are bigint Unix milliseconds passed from a clock, never now();
-//   - cast(x as t), not x::t; lists are expanded by In, not = any($1);
+//   - cast(x as t), not x::t; lists are expanded by In or InFixed, not = any($1);
 //   - no "for update": claim by update … where id in (select … limit n) returning;
 //   - types are bigint, text, boolean; JSON is text. Migrations may use four tokens where the engines must differ:
 //     {{pk}} (the type and constraint of a bigint primary key), {{serial}} (one that counts by itself), {{blob}} and {{clustered}} (a table stored in the order

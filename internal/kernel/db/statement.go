@@ -3,17 +3,26 @@ package db
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"sync"
 )
 
-// maxStatements bounds a cache of prepared statements; texts with lists of varying length would fill it without end.
-const maxStatements = 512
+const (
+	// maxStatements bounds a cache of prepared statements.
+	maxStatements = 512
+	// varying marks a text with a list of In: every length is another text, and a few hundred would fill the cache for
+	// good.
+	varying = "/*list*/"
+)
+
+// cacheable tells whether a text is worth preparing.
+func cacheable(query string) bool { return !strings.Contains(query, varying) }
 
 // statements keeps SQL texts prepared on one pool of connections. A nil *statements caches nothing.
 type statements struct {
 	pool *sql.DB
 	mu   sync.RWMutex
-	m    map[string]*sql.Stmt
+	m    map[string]*sql.Stmt // nil once closed
 }
 
 func newStatements(pool *sql.DB) *statements {
@@ -38,15 +47,34 @@ func (s *statements) lookup(query string) *sql.Stmt {
 	return s.m[query]
 }
 
+func (s *statements) full() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.m == nil || len(s.m) >= maxStatements
+}
+
+// prepare holds no lock while it waits for a connection, so what is prepared already stays at hand.
 func (s *statements) prepare(ctx context.Context, query string) *sql.Stmt {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.m[query]; st != nil || len(s.m) >= maxStatements {
-		return st
+	if !cacheable(query) || s.full() {
+		return nil
 	}
-	st, err := s.pool.PrepareContext(context.WithoutCancel(ctx), query)
+	st, err := s.pool.PrepareContext(ctx, query)
 	if err != nil {
 		return nil
+	}
+	kept := s.keep(query, st)
+	if kept != st {
+		_ = st.Close()
+	}
+	return kept
+}
+
+// keep returns the statement that stands for the text from now on: st, the one of a caller that was faster, or nil.
+func (s *statements) keep(query string, st *sql.Stmt) *sql.Stmt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.m[query]; other != nil || s.m == nil || len(s.m) >= maxStatements {
+		return other
 	}
 	s.m[query] = st
 	return st
@@ -58,5 +86,5 @@ func (s *statements) close() {
 	for _, st := range s.m {
 		_ = st.Close()
 	}
-	s.m = map[string]*sql.Stmt{}
+	s.m = nil
 }

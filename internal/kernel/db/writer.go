@@ -175,7 +175,9 @@ func (w *writer) group(first *request) {
 		r.result <- r.err
 	}
 	for _, query := range w.missed {
-		w.stmts.prepare(ctx, query)
+		if w.stmts.lookup(query) == nil {
+			w.stmts.prepare(ctx, query)
+		}
 	}
 	w.missed = w.missed[:0]
 }
@@ -218,7 +220,7 @@ func aborts(err error) bool {
 // prepared is called from the transaction that runs, so on the writer's goroutine.
 func (w *writer) prepared(query string) *sql.Stmt {
 	st := w.stmts.lookup(query)
-	if st == nil && len(w.missed) < maxStatements {
+	if st == nil && len(w.missed) < maxStatements && cacheable(query) {
 		w.missed = append(w.missed, query)
 	}
 	return st
