@@ -38,7 +38,7 @@ func (l *loop) connect(s *session, body []byte) {
 	case len(p.ClientID) == 0:
 		l.refuse(s, mqtt.ClientIdentifierNotValid)
 		return
-	case !p.HasUsername || !p.HasPassword:
+	case !p.HasUsername || !p.HasPassword || !isAppKey(p.Username):
 		l.refuse(s, mqtt.BadUserNameOrPassword)
 		return
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ func TestRefusals(t *testing.T) {
 			p.Password = []byte(codec.Secret(testApp, deviceid.Ref{Epoch: 1, Ordinal: 999}, 1))
 		}, 0, 0x86, 4},
 		{"not a registration id", func(p *mqtt.Connect) { p.ClientID = []byte("somebody") }, 0, 0x86, 4},
-		{"unknown app", func(p *mqtt.Connect) { p.Username = []byte("nosuchapp") }, 0, 0x86, 4},
+		{"unknown app", func(p *mqtt.Connect) { p.Username = []byte("nosuchapp000000000000000") }, 0, 0x86, 4},
+		{"user name that is no app key", func(p *mqtt.Connect) { p.Username = []byte("nosuchapp") }, 0, 0x86, 4},
 		{"no user name and password", func(p *mqtt.Connect) { p.HasUsername, p.HasPassword = false, false }, 0, 0x86, 4},
 		{"no password", func(p *mqtt.Connect) { p.HasPassword = false }, 0, 0x86, 4},
 		{"empty client id", func(p *mqtt.Connect) { p.ClientID = nil }, 0, 0x85, 2},
@@ -133,6 +135,35 @@ func TestAppFactsAreCachedAndDropped(t *testing.T) {
 	}
 }
 
+func TestUserNameThatIsNoAppKeyIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	e := startEdge(t, c, nil)
+	for _, v := range versions {
+		for _, name := range []string{"", "nosuchapp", testAppKey + "x", testAppKey[1:] + "/", strings.Repeat("k", 4000)} {
+			d := newDevice(t, e, v)
+			d.send(connectAs(c, v, 1, func(p *mqtt.Connect) { p.Username = []byte(name) }).Append(nil))
+			want := mqtt.BadUserNameOrPassword
+			if v == mqtt.V311 {
+				want = 4
+			}
+			if ack := d.connack(); ack.Code != want {
+				t.Errorf("%.30q, version %d: %#x", name, v, ack.Code)
+			}
+		}
+	}
+	c.do(func() {
+		if c.asked != 0 {
+			t.Errorf("the core was asked %d times", c.asked)
+		}
+	})
+	e.facts.mu.Lock()
+	defer e.facts.mu.Unlock()
+	if len(e.facts.known) != 0 {
+		t.Errorf("%d remembered", len(e.facts.known))
+	}
+}
+
 func TestConnectWaitsForCore(t *testing.T) {
 	t.Parallel()
 	c := newCore(t)
@@ -204,7 +235,7 @@ func TestKeepAlive(t *testing.T) {
 
 // allTicked reports whether every loop has read the present time.
 func allTicked(e *Edge) bool {
-	want := e.tickAt(clock.Millis(e.clock.Now()))
+	want := e.tickAt(e.clock.Now())
 	for _, l := range e.loops {
 		seen := make(chan uint32, 1)
 		l.post(func() { seen <- l.tick })

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,80 @@ func TestMaximumPacketSize(t *testing.T) {
 	}).Append(nil))
 	if ack := refused.connack(); ack.Code != mqtt.PacketTooLarge {
 		t.Fatalf("%#x", ack.Code)
+	}
+}
+
+// TestTooLargeDoesNotReloadForEver: what the device cannot take stays owed and fills each answer of the core.
+func TestTooLargeDoesNotReloadForEver(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	c.owedMax = 4
+	for i := range int64(6) {
+		c.owe(message(i+1, strings.Repeat("x", 200)), 1)
+	}
+	e := startEdge(t, c, nil)
+	d, _ := connected(t, c, e, mqtt.V5, 1, func(p *mqtt.Connect) {
+		p.Properties = p.Properties.WithUint(mqtt.MaximumPacketSize, 100)
+	})
+	// New messages still come, and each acknowledgement is a reason to ask once.
+	for i := range 20 {
+		text := fmt.Sprint("new ", i)
+		c.push(message(int64(i)+100, text), 1)
+		if got := d.text(); got != text {
+			t.Fatalf("got %q, want %q", got, text)
+		}
+		d.ping()
+		want := i + 2
+		eventually(t, "asked after the acknowledgement", func() bool { return c.asks(1) >= want })
+		eventually(t, "answered", func() bool { return isStuck(e) })
+		if asks := c.asks(1); asks != want {
+			t.Fatalf("asked %d times after %d messages, want %d", asks, i+1, want)
+		}
+	}
+	// Those that come while it asks are not left out.
+	for i := range 20 {
+		c.push(message(int64(i)+120, fmt.Sprint("burst ", i)), 1)
+	}
+	for i := range 20 {
+		if got, want := d.text(), fmt.Sprint("burst ", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	// An offer is a reason too: meanwhile the large ones have ended.
+	c.do(func() { c.owed[1] = []edgewire.Frame{message(200, "missed")} })
+	c.publish(edgewire.SubjectOffer, edgewire.Offer{App: testApp, Ordinals: []uint32{1}})
+	if got := d.text(); got != "missed" {
+		t.Fatalf("got %q", got)
+	}
+}
+
+// isStuck reports whether the only session has given up reloading for now.
+func isStuck(e *Edge) bool {
+	found := false
+	for _, l := range e.loops {
+		seen := make(chan bool, 1)
+		l.post(func() {
+			seen <- slices.ContainsFunc(l.sessions, func(s *session) bool { return s.has(stuck) && !s.has(loading) })
+		})
+		found = <-seen || found
+	}
+	return found
+}
+
+// TestTooLargeTakesNoPlace: messages that cannot be written do not push out those that can.
+func TestTooLargeTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	for i := range int64(5) {
+		c.owe(message(i+1, strings.Repeat("x", 200)), 1)
+	}
+	c.owe(message(10, "short"), 1)
+	e := startEdge(t, c, func(o *Options) { o.Limits.Pending = 3 })
+	d, _ := connected(t, c, e, mqtt.V5, 1, func(p *mqtt.Connect) {
+		p.Properties = p.Properties.WithUint(mqtt.MaximumPacketSize, 100).WithUint(mqtt.ReceiveMaximum, 1)
+	})
+	if got := d.text(); got != "short" {
+		t.Fatalf("got %q", got)
 	}
 }
 

@@ -23,10 +23,14 @@
 //   - Before owed messages are asked for, the receipts of that app are flushed and confirmed, so that what a device
 //     has acknowledged is not given to it again.
 //   - Receipts are repeated until the core confirms them. Beyond Limits.Receipts the oldest Sent go first, counted.
-//   - A lost broadcast shows as a gap in Deliver.Seq or Sync, a lost connection to the bus or an overflow is reported
+//   - A lost broadcast shows as a gap in Deliver.Seq or Sync, also the first of a node that began later than this edge,
+//     a lost connection to the bus or an overflow is reported
 //     by the bus; each makes the app's devices reload what they are owed.
 //   - Every queue, list and buffer has a bound (Limits). A device that is too slow for its window is left behind and
 //     reloads when it has caught up; one that does not read at all is disconnected.
+//   - A reload that brought nothing that could be written (all larger than the client takes) is not repeated before the
+//     device acknowledges something, or the core or the bus gives a reason.
+//   - Deadlines of devices are differences of monotonic readings: setting the wall clock moves none of them.
 //
 // # Choices where MQTT leaves room
 //

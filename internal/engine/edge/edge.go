@@ -30,7 +30,7 @@ type Edge struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	limits  Limits
-	started int64 // Unix milliseconds
+	started time.Time // by clock; on a system clock with a monotonic reading
 
 	registerer prometheus.Registerer
 	metrics    *metrics
@@ -70,11 +70,11 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{
 		id: o.ID, addr: o.Addr, tlsAddr: o.TLSAddr, tls: o.TLS,
 		codec: o.Codec, bus: o.Bus, clock: o.Clock, log: o.Log, limits: o.Limits,
-		started:    clock.Millis(now),
+		started:    now,
 		registerer: o.Registerer,
 		gate:       newGate(o.Limits),
 		admissions: &admissions{waiting: map[deviceKey]*admission{}},
-		sequences:  &sequences{nodes: map[string]*nodeSequence{}},
+		sequences:  newSequences(now),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // lives until Stop, longer than any caller's
 	e.presence = newPresence(o.ID, now.UnixMicro(), o.Bus, o.Log)
@@ -123,8 +123,11 @@ func (e *Edge) Start(ctx context.Context) (err error) {
 	return e.listen(ctx)
 }
 
-// tickAt is a time in steps of 100 ms since the edge was made.
-func (e *Edge) tickAt(ms int64) uint32 { return uint32(max(ms-e.started, 0) / 100) }
+// tickAt is a time of the edge's clock in steps of 100 ms since the edge was made. It is a difference of monotonic
+// readings, so that deadlines of devices do not move when the wall clock is set.
+func (e *Edge) tickAt(now time.Time) uint32 {
+	return uint32(max(now.Sub(e.started), 0) / (100 * time.Millisecond))
+}
 
 // tick makes the loops look at their deadlines.
 func (e *Edge) tick() {

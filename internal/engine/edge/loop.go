@@ -76,8 +76,9 @@ func newLoop(e *Edge, index int) *loop {
 
 // refresh reads the clock.
 func (l *loop) refresh() {
-	l.now = clock.Millis(l.edge.clock.Now())
-	l.tick = l.edge.tickAt(l.now)
+	now := l.edge.clock.Now()
+	l.now = clock.Millis(now)
+	l.tick = l.edge.tickAt(now)
 }
 
 // post hands the loop a function to run on its goroutine. Any goroutine.

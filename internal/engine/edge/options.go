@@ -93,6 +93,7 @@ const (
 	factsLife        = time.Minute
 	noFactsLife      = 5 * time.Second
 	factsKept        = 20_000
+	noFactsKept      = 5_000
 	requestTimeout   = 3 * time.Second
 	syncGrace        = 500 * time.Millisecond
 	sweepInterval    = time.Second

@@ -169,7 +169,7 @@ func (l *loop) admit(s *session, f *frame, b *batch) {
 func (l *loop) wait(s *session, f *frame) {
 	x := s.extra()
 	if len(x.pending) >= l.edge.limits.Pending {
-		s.set(behind)
+		s.set(behind | moved) // an answer that has this message is one that the session has not seen
 		l.counts.deliveries[deliveryBehind]++
 		return
 	}
@@ -193,17 +193,26 @@ func (l *loop) batch(s *session) batch {
 	return batch{head: s.head(), zero: l.zeros[:0]}
 }
 
+// writable reports whether a message may be written to the session at all, and counts it if not.
+func (l *loop) writable(s *session, f *frame, head int) bool {
+	switch {
+	case f.expired(l.now):
+		l.counts.deliveries[deliveryExpired]++
+		return false
+	case s.maxPacket > 0 && f.size(head) > int(s.maxPacket):
+		l.counts.deliveries[deliveryTooLarge]++
+		return false
+	}
+	return true
+}
+
 // write adds a message to the batch; false: the window is full. Messages that must not be written are dropped here.
 func (l *loop) write(s *session, f *frame, b *batch) bool {
 	switch {
 	case s.holds(f.msg):
 		l.counts.deliveries[deliveryDuplicate]++
 		return true
-	case f.expired(l.now):
-		l.counts.deliveries[deliveryExpired]++
-		return true
-	case s.maxPacket > 0 && f.size(b.head) > int(s.maxPacket):
-		l.counts.deliveries[deliveryTooLarge]++
+	case !l.writable(s, f, b.head):
 		return true
 	case !l.roomFor(s, b.bytes):
 		return false
@@ -304,6 +313,9 @@ func (l *loop) acked(s *session, id uint16) {
 	if s.more != nil || s.has(behind) {
 		l.refill(s)
 	}
+	if s.state == online && s.has(stuck) && s.idle() {
+		l.load(s, true)
+	}
 }
 
 // refill writes what waits for the window, and reloads when the session was left behind and has caught up.
@@ -317,7 +329,7 @@ func (l *loop) refill(s *session) {
 			return
 		}
 	}
-	if s.has(behind) && !s.has(loading) && s.inFlight() == 0 && (s.more == nil || len(s.more.pending)+len(s.more.unsent) == 0) {
+	if s.has(behind) && !s.has(loading) && s.idle() {
 		s.clear(behind)
 		l.load(s, true)
 	}

@@ -21,6 +21,7 @@ func (l *loop) load(s *session, reload bool) {
 		return
 	}
 	s.set(loading)
+	s.clear(moved | stuck)
 	e, app, ordinal := l.edge, s.ros.app, s.ordinal
 	pool := e.loads
 	if reload {
@@ -84,8 +85,17 @@ func (l *loop) loaded(s *session, owed edgewire.Owed, err error, reload bool) {
 	if len(owed.Frames) > 0 || s.more != nil {
 		l.merge(s, owed)
 	}
-	if owed.More {
-		s.set(behind)
+	switch {
+	case s.has(moved):
+		if owed.More {
+			s.set(behind)
+		}
+	default:
+		// To ask again now would bring the same answer, again and again; and what is new must not wait for it.
+		s.clear(behind)
+		if owed.More {
+			s.set(stuck)
+		}
 	}
 	if s.has(again) {
 		s.clear(again)
@@ -104,11 +114,19 @@ func (l *loop) merge(s *session, owed edgewire.Owed) {
 	x := s.extra()
 	frames := make([]*frame, 0, len(owed.Frames)+len(x.pending))
 	for _, in := range owed.Frames {
-		if slices.Contains(x.settled, in.Msg) || s.holds(in.Msg) {
+		switch {
+		case slices.Contains(x.settled, in.Msg), s.onItsWay(in.Msg):
+			s.set(moved)
+			l.counts.deliveries[deliveryDuplicate]++
+			continue
+		case slices.Contains(x.recent, in.Msg):
 			l.counts.deliveries[deliveryDuplicate]++
 			continue
 		}
-		frames = append(frames, newFrame(s.ros.app, in))
+		// What can never be written takes no place from what can.
+		if f := newFrame(s.ros.app, in); l.writable(s, f, s.head()) {
+			frames = append(frames, f)
+		}
 	}
 	x.settled = nil
 	fresh := len(frames)
@@ -123,6 +141,7 @@ func (l *loop) merge(s *session, owed edgewire.Owed) {
 		s.set(behind)
 	}
 	if fresh > 0 {
+		s.set(moved)
 		x.forget = l.tick + ticks(recentTime)
 	}
 	x.pending = frames

@@ -14,6 +14,8 @@ import (
 type sequences struct {
 	mu    sync.Mutex
 	nodes map[string]*nodeSequence
+	// since is when this edge began to listen, or forgot all nodes.
+	since time.Time
 	// suspects are Syncs that were ahead, in order of time.
 	suspects []suspect
 }
@@ -21,9 +23,10 @@ type sequences struct {
 type nodeSequence struct {
 	heard time.Time
 	last  map[int64]uint64
-	// synced: a Sync has come, so an app that is not in last has sent nothing since this edge listens. Before, the
-	// first number of an app is taken as it is: whoever is online then has loaded what it is owed only just now.
-	synced bool
+	// complete: an app that is not in last has sent nothing, because a Sync has come since this edge listens, or because
+	// the node itself began later than this edge. Otherwise the first number of an app is taken as it is: whoever is
+	// online then has loaded what it is owed only just now.
+	complete bool
 }
 
 type suspect struct {
@@ -38,21 +41,29 @@ const (
 	appsKept     = 100_000 // per node
 	suspectsKept = 100_000
 	nodeForgot   = 10 * time.Minute
+	// listenedLong is after how long every node that was there when the edge began to listen has sent a Sync: some of
+	// the intervals in which they are sent. A node first heard of after that is new, and its first number is 1.
+	listenedLong = 10 * time.Second
 )
+
+func newSequences(now time.Time) *sequences {
+	return &sequences{nodes: map[string]*nodeSequence{}, since: now}
+}
 
 func (q *sequences) node(name string, now time.Time) *nodeSequence {
 	n := q.nodes[name]
 	if n == nil {
 		if len(q.nodes) >= nodesKept {
 			clear(q.nodes)
+			q.since = now // or each of them would pass for a new node
 		}
-		n = &nodeSequence{last: map[int64]uint64{}}
+		n = &nodeSequence{last: map[int64]uint64{}, complete: now.Sub(q.since) > listenedLong}
 		q.nodes[name] = n
 	}
 	n.heard = now
 	if len(n.last) >= appsKept {
 		clear(n.last)
-		n.synced = false
+		n.complete = false
 	}
 	return n
 }
@@ -68,12 +79,12 @@ func (q *sequences) delivered(node string, app int64, seq uint64, now time.Time)
 	case seq == 1: // first, or the node has started again
 		return false
 	case !known:
-		return n.synced
+		return n.complete
 	}
 	return seq != last+1
 }
 
-// synced takes a Sync; what it says is checked by due.
+// sync takes a Sync; what it says is checked by due.
 func (q *sequences) sync(in edgewire.Sync, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -81,13 +92,13 @@ func (q *sequences) sync(in edgewire.Sync, now time.Time) {
 	for app, seq := range in.Seqs {
 		last, known := n.last[app]
 		switch {
-		case !known && !n.synced:
+		case !known && !n.complete:
 			n.last[app] = seq
 		case last < seq && len(q.suspects) < suspectsKept:
 			q.suspects = append(q.suspects, suspect{in.Node, app, seq, now.Add(syncGrace)})
 		}
 	}
-	n.synced = true
+	n.complete = true
 }
 
 // due gives the apps whose broadcasts have not come although a Sync counted them, and forgets nodes not heard of.

@@ -57,6 +57,12 @@ const (
 	paused
 	// watched: in its loop's list of sockets with unsent bytes.
 	watched
+	// moved: the last answer to what it is owed had a message that is written, in flight or acknowledged meanwhile, or
+	// one has been left out since; so another answer is a different one.
+	moved
+	// stuck: there is more owed, but the core's answer has only what cannot be written; the next acknowledgement asks
+	// again.
+	stuck
 )
 
 // session is one connection. It is small because there is one per idle device: what most devices do not need most of
@@ -151,6 +157,11 @@ func (s *session) inFlight() int {
 	return n
 }
 
+// idle reports whether no message is in flight, waits, or has bytes in the socket.
+func (s *session) idle() bool {
+	return s.inFlight() == 0 && (s.more == nil || len(s.more.pending)+len(s.more.unsent) == 0)
+}
+
 // launch records a message as in flight and gives its packet identifier.
 func (s *session) launch(f *frame) uint16 {
 	for {
@@ -214,8 +225,13 @@ func (x *extra) dropFlight(i int) {
 	}
 }
 
-// holds reports whether the message is in flight, its bytes wait in the socket at QoS 0, or it was written recently.
+// holds reports whether the message is on its way or was written recently.
 func (s *session) holds(msg int64) bool {
+	return s.onItsWay(msg) || s.more != nil && slices.Contains(s.more.recent, msg)
+}
+
+// onItsWay reports whether the message is in flight, or its bytes wait in the socket at QoS 0.
+func (s *session) onItsWay(msg int64) bool {
 	if s.first.id != 0 && s.first.msg == msg {
 		return true
 	}
@@ -233,7 +249,7 @@ func (s *session) holds(msg int64) bool {
 			return true
 		}
 	}
-	return slices.Contains(x.recent, msg)
+	return false
 }
 
 // waits reports whether the message is pending.

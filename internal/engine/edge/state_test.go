@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +18,7 @@ import (
 func TestSequences(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	q := &sequences{nodes: map[string]*nodeSequence{}}
+	q := newSequences(now)
 	gaps := func(node string, app int64, seqs ...uint64) (out []uint64) {
 		for _, seq := range seqs {
 			if q.delivered(node, app, seq, now) {
@@ -61,6 +63,47 @@ func TestSequences(t *testing.T) {
 	}
 	if q.due(now.Add(nodeForgot + time.Second)); len(q.nodes) != 0 {
 		t.Errorf("%d nodes remembered for ever", len(q.nodes))
+	}
+}
+
+// TestSequencesOfANewNode: a node that appears when this edge has listened for long begins at 1.
+func TestSequencesOfANewNode(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	late := start.Add(listenedLong + time.Second)
+	q := newSequences(start)
+	if q.delivered("old", 1, 40, start) {
+		t.Error("a node that was there before is new")
+	}
+	if !q.delivered("new", 1, 2, late) {
+		t.Error("the lost first broadcast of a new node was not noticed")
+	}
+	if q.delivered("new", 1, 3, late) || q.delivered("new", 2, 1, late) {
+		t.Error("a gap after none was lost")
+	}
+	// Both are lost, and the Sync is the first that is heard of the node.
+	q.sync(edgewire.Sync{Node: "silent", Seqs: map[int64]uint64{5: 2}}, late)
+	// The Sync of a third overtakes its broadcast.
+	q.sync(edgewire.Sync{Node: "third", Seqs: map[int64]uint64{6: 1}}, late)
+	if q.delivered("third", 6, 1, late) {
+		t.Error("the first broadcast is a gap")
+	}
+	if got := q.due(late.Add(syncGrace)); !slices.Equal(got, []int64{5}) {
+		t.Errorf("lost according to the Sync: %v, want app 5", got)
+	}
+
+	// An empty Sync makes a node known to an edge that listens only since now.
+	young := newSequences(start)
+	young.sync(edgewire.Sync{Node: "new"}, start)
+	if !young.delivered("new", 1, 2, start) {
+		t.Error("the lost first broadcast after an empty Sync was not noticed")
+	}
+	// After all nodes are forgotten for lack of room, none of them passes for new.
+	for i := range nodesKept {
+		q.delivered(strconv.Itoa(i), 1, 1, late)
+	}
+	if q.delivered("old", 1, 41, late) {
+		t.Error("a forgotten node is new")
 	}
 }
 
@@ -123,6 +166,59 @@ func TestFacts(t *testing.T) {
 	again := get()
 	answer <- edgewire.AppFacts{ID: 4}
 	expectID("after forgetAll", again, 4)
+}
+
+func TestAppKeyForm(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		testAppKey:                  true,
+		"ABCXYZabcxyz0123456789Aa":  true,
+		"":                          false,
+		testAppKey[1:]:              false,
+		testAppKey + "a":            false,
+		testAppKey[1:] + "-":        false,
+		testAppKey[2:] + "é":        false,
+		testAppKey[1:] + "\x00":     false,
+		strings.Repeat("a", 60_000): false,
+	} {
+		if isAppKey([]byte(name)) != want {
+			t.Errorf("%.30q: want %v", name, want)
+		}
+	}
+}
+
+func TestFactsOfAppsThatDoNotExistAreFewAndGo(t *testing.T) {
+	t.Parallel()
+	fake := clock.NewFake(time.Now())
+	f := newFacts(fake, func(_ context.Context, key string) (edgewire.AppFacts, error) {
+		if strings.HasPrefix(key, "real") {
+			return edgewire.AppFacts{ID: 1}, nil
+		}
+		return edgewire.AppFacts{}, nil
+	})
+	get := func(key string) {
+		t.Helper()
+		if _, err := f.get(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get("real")
+	for i := range noFactsKept + 100 {
+		get(strconv.Itoa(i))
+	}
+	if len(f.known) != noFactsKept+1 || len(f.none) != noFactsKept || f.known["real"].ID != 1 {
+		t.Fatalf("%d known, %d of them none", len(f.known), len(f.none))
+	}
+	// One is dropped and asked for again: its old place in the list must not take the new entry away.
+	fake.Advance(noFactsLife / 2)
+	again := strconv.Itoa(noFactsKept)
+	f.forget(again)
+	get(again)
+	fake.Advance(noFactsLife / 2)
+	get("real")
+	if _, kept := f.known[again]; len(f.known) != 2 || len(f.none) != 1 || !kept {
+		t.Fatalf("expired entries stay: %d known, %d of them none", len(f.known), len(f.none))
+	}
 }
 
 func TestReceiptsAreShedOldestSentFirst(t *testing.T) {
