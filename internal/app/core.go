@@ -115,7 +115,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.devices, err = device.New(device.Deps{
 		DB: c.db, Audience: c.audience, Gate: c.gate, IDs: c.codec, Sealer: c.keys, Clock: c.clock, Log: c.log, Bus: b,
 		Presence: c.presence, Endpoints: at, ClientIP: c.proxies.ClientIP,
-		Limiter:      registrationLimiter(c.clock, cfg.RegistrationsPerMinute),
+		Limiter:      newLimiter(c.clock, c.gate, cfg.RegistrationsPerMinute),
 		OnRegistered: c.deviceRegistered,
 		Fence:        func(app int64) (int64, error) { return c.leases.Fence(edgewire.Partition(app)) },
 	})
@@ -178,21 +178,28 @@ func (c *core) answerEdges(b *bus.Bus) error {
 	return err
 }
 
-// limiter bounds registrations from one address.
+// limiter bounds registrations from one address and of one app. It implements device.RegistrationLimiter.
 type limiter struct {
-	buckets *ratelimit.Buckets[netip.Prefix]
+	gate      *gate.Gate
+	byApp     *ratelimit.Windows[int64]
+	byAddress *ratelimit.Buckets[netip.Prefix] // nil: no limit
 }
 
-func registrationLimiter(c clock.Clock, perMinute int) device.RegistrationLimiter {
-	if perMinute == 0 {
-		return nil
+func newLimiter(c clock.Clock, g *gate.Gate, perAddress int) *limiter {
+	l := &limiter{gate: g, byApp: ratelimit.NewWindows[int64](c, time.Minute, maxRateKeys)}
+	if perAddress > 0 {
+		l.byAddress = ratelimit.NewBuckets[netip.Prefix](c, perAddress, perAddress, maxRateKeys)
 	}
-	return limiter{ratelimit.NewBuckets[netip.Prefix](c, perMinute, perMinute, maxRateKeys)}
+	return l
 }
 
-// AllowRegistration implements device.RegistrationLimiter.
-func (l limiter) AllowRegistration(_ int64, from netip.Addr) bool {
-	return l.buckets.Allow(ratelimit.IPKey(from))
+// AllowRegistration decides by address first, so that one address cannot use up an app's share.
+func (l *limiter) AllowRegistration(id int64, from netip.Addr) bool {
+	if l.byAddress != nil && !l.byAddress.Allow(ratelimit.IPKey(from)) {
+		return false
+	}
+	app := l.gate.AppByID(id)
+	return app == nil || l.byApp.Take(id, app.Settings.RegisterRate).Allowed
 }
 
 // healthy reports whether the node can serve.

@@ -177,7 +177,7 @@ func (r *Registry) handleRegister(ctx context.Context, in *registerInput) (*regi
 		return nil, problem(err)
 	}
 	if r.Limiter != nil && !r.Limiter.AllowRegistration(app.ID, r.clientIP(in.http)) {
-		return nil, huma.ErrorWithHeaders(huma.Error429TooManyRequests("too many registrations from this address"),
+		return nil, huma.ErrorWithHeaders(huma.Error429TooManyRequests("too many registrations from this address or of this app"),
 			http.Header{"Retry-After": {"60"}})
 	}
 	reg := Registration{InstallID: in.Body.InstallID, Package: in.Body.Package, RegistrationID: in.Body.RegistrationID,

@@ -219,7 +219,7 @@ func TestDeviceAPIRefusals(t *testing.T) {
 	limit := &denying{}
 	n.Limiter = limit
 	if a := send(t, s, register(`{`+key+`,"platform":"web"}`)); a.status != 429 || a.header.Get("Retry-After") == "" ||
-		!strings.Contains(a.body, "too many registrations from this address\"") {
+		!strings.Contains(a.body, "too many registrations from this address or of this app") {
 		t.Errorf("limited: %d %s", a.status, a.body)
 	}
 	if len(limit.asked) != 1 || !limit.asked[0].IsLoopback() {

@@ -26,6 +26,7 @@ type Settings struct {
 	PushRate        int            `name:"push_rate" default:"0" min:"0" max:"10000000" help:"push API calls per minute; 0: off"`
 	DeviceRate      int            `name:"device_rate" default:"0" min:"0" max:"10000000" help:"device API calls per minute; 0: off"`
 	ReportRate      int            `name:"report_rate" default:"0" min:"0" max:"10000000" help:"report API calls per minute; 0: off"`
+	RegisterRate    int            `name:"register_rate" default:"0" min:"0" max:"10000000" help:"device registrations per minute; 0: off"`
 	BroadcastCap    int            `name:"broadcast_cap" default:"0" min:"0" max:"1000000" help:"pushes to everybody per day; 0: off"`
 	IPAllow         []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
 }
