@@ -115,6 +115,18 @@ func (c *crash) flood(total int, stop *atomic.Bool) []sent {
 	return accepted
 }
 
+// killAmid floods the server and kills it at a random moment before the limit; it returns what had been accepted.
+func (c *crash) killAmid(total int, limit time.Duration) ([]sent, time.Duration) {
+	var stop atomic.Bool
+	accepted := make(chan []sent, 1)
+	go func() { accepted <- c.flood(total, &stop) }()
+	moment := rand.N(limit)
+	<-time.After(moment)
+	c.p.Kill()
+	stop.Store(true)
+	return <-accepted, moment
+}
+
 // pick chooses an audience: one device, some by tag, or (rarely) everybody, which is a wide message.
 func (c *crash) pick(n int) (any, []string) {
 	switch {
@@ -182,27 +194,10 @@ func TestNothingAcceptedIsLost(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	total := 0
 	for round := range rounds {
 		disconnect := c.connect(t)
-		var (
-			stop     atomic.Bool
-			accepted []sent
-			done     = make(chan struct{})
-		)
-		go func() {
-			defer close(done)
-			accepted = c.flood(1000, &stop)
-		}()
-		moment := time.Duration(random.Int64N(int64(400 * time.Millisecond)))
-		select {
-		case <-time.After(moment):
-		case <-done:
-		}
-		p.Kill()
-		stop.Store(true)
-		<-done
+		accepted, moment := c.killAmid(1000, 400*time.Millisecond)
 		disconnect()
 		p.Start(t)
 		disconnect = c.connect(t)

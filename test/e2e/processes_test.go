@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,23 +31,7 @@ func TestCoreDiesWhileDevicesStayConnected(t *testing.T) {
 		}
 	}
 	for round := range rounds {
-		var (
-			stop     atomic.Bool
-			accepted []sent
-			done     = make(chan struct{})
-		)
-		go func() {
-			defer close(done)
-			accepted = c.flood(300, &stop)
-		}()
-		moment := time.Duration(rand.Int64N(int64(200 * time.Millisecond)))
-		select {
-		case <-time.After(moment):
-		case <-done:
-		}
-		core.Kill()
-		stop.Store(true)
-		<-done
+		accepted, moment := c.killAmid(300, 200*time.Millisecond)
 		core.Start(t)
 		Eventually(t, fmt.Sprintf("round %d, killed after %s, %d accepted", round, moment, len(accepted)), func() error { return c.missing(accepted) })
 	}

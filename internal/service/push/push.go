@@ -113,13 +113,14 @@ func New(d Deps) *Service {
 
 // Run merges receipts, offers what is not acknowledged, expires and cleans up, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	// At once: an edge that knows this node notices if it misses the first broadcast. A failure is made good by the next.
+	if err := s.sync(ctx); err != nil {
+		s.log.Warn("edges not told of this node", "err", err)
+	}
 	var wg sync.WaitGroup
 	defer s.behind.Wait()
 	defer wg.Wait()
 	wg.Go(func() { s.every(ctx, offerTick, s.offer) })
-	if err := s.sync(ctx); err != nil {
-		return err
-	}
 	wg.Go(func() { s.every(ctx, syncTick, s.sync) })
 	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
 	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })
