@@ -17,7 +17,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
@@ -92,27 +91,3 @@ func (*Keys) GoString() string { return "secret.Keys" }
 
 // LogValue hides the keys from logs.
 func (*Keys) LogValue() slog.Value { return slog.StringValue("secret.Keys") }
-
-// Equal compares two credentials in time that tells nothing about where they differ, nor about their lengths.
-func Equal(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// alphabet has 62 characters, of which a byte below 248 chooses one without bias.
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-// Random returns n random characters of [A-Za-z0-9], 5.95 bits each; 24 make an app key or a master secret.
-func Random(n int) string {
-	out := make([]byte, 0, n)
-	var buf [64]byte
-	for len(out) < n {
-		fill(buf[:])
-		for _, b := range buf {
-			if b < 248 && len(out) < n {
-				out = append(out, alphabet[int(b)%len(alphabet)])
-			}
-		}
-	}
-	return string(out)
-}

@@ -178,39 +178,6 @@ func TestKeysDoNotPrint(t *testing.T) {
 	}
 }
 
-func TestEqual(t *testing.T) {
-	t.Parallel()
-	if !Equal("abc", "abc") || !Equal("", "") || Equal("abc", "abd") || Equal("abc", "ab") || Equal("", "a") {
-		t.Error("Equal is not equality")
-	}
-}
-
-func TestRandom(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	counts := map[rune]int{}
-	for range 2000 {
-		s := Random(24)
-		if !regexp.MustCompile(`^[A-Za-z0-9]{24}$`).MatchString(s) || seen[s] {
-			t.Fatalf("%q", s)
-		}
-		seen[s] = true
-		for _, r := range s {
-			counts[r]++
-		}
-	}
-	// 48,000 characters: 774 of each expected, standard deviation 28. Without the rejection of 248 and above, eight
-	// letters would have 941.
-	for r, n := range counts {
-		if n < 774-8*28 || n > 774+5*28 {
-			t.Errorf("%c appears %d times", r, n)
-		}
-	}
-	if len(counts) != 62 || Random(0) != "" {
-		t.Errorf("%d different characters", len(counts))
-	}
-}
-
 func FuzzOpen(f *testing.F) {
 	k := fixed(2)
 	f.Add(sealedBefore)
@@ -258,12 +225,5 @@ func BenchmarkSeal(b *testing.B) {
 		if _, err := k.Seal(plain, nil); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkEqual(b *testing.B) {
-	x, y := Random(24), Random(24)
-	for b.Loop() {
-		Equal(x, y)
 	}
 }
