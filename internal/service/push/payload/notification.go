@@ -200,22 +200,7 @@ func (c *checker) intent(at int) bool {
 }
 
 func (c *checker) customButtons(at int) bool {
-	n := c.nodes[at]
-	if n.kind != kindArray {
-		c.invalid("must be an array of objects")
-		return false
-	}
-	c.out = append(c.out, '[')
-	for i, position := at+1, 0; i < int(n.next); i, position = int(c.nodes[i].next), position+1 {
-		if position > 0 {
-			c.out = append(c.out, ',')
-		}
-		c.enter(step{position: position})
-		c.customButton(i)
-		c.leave()
-	}
-	c.out = append(c.out, ']')
-	return !n.empty
+	return c.array(at, "objects", c.customButton) && !c.nodes[at].empty
 }
 
 func (c *checker) customButton(at int) {

@@ -244,9 +244,14 @@ func moment(c *checker, at int) bool {
 
 // textList reads an array of strings.
 func textList(c *checker, at int) bool {
+	return c.array(at, "strings", func(i int) { c.stringAt(i) })
+}
+
+// array reads an array, handing each element to read; false: it is none.
+func (c *checker) array(at int, of string, read func(at int)) bool {
 	n := c.nodes[at]
 	if n.kind != kindArray {
-		c.invalid("must be an array of strings")
+		c.invalid("must be an array of " + of)
 		return false
 	}
 	c.out = append(c.out, '[')
@@ -255,7 +260,7 @@ func textList(c *checker, at int) bool {
 			c.out = append(c.out, ',')
 		}
 		c.enter(step{position: position})
-		c.stringAt(i)
+		read(i)
 		c.leave()
 	}
 	c.out = append(c.out, ']')
