@@ -25,6 +25,10 @@ const (
 	FamilyPush   Family = "push"
 	FamilyDevice Family = "device"
 	FamilyReport Family = "report"
+	// FamilySchedule has the calls under /v3/schedules.
+	FamilySchedule Family = "schedule"
+	// FamilyFile has the file calls and what else the vendor counts with them.
+	FamilyFile Family = "file"
 )
 
 // Call is a call of the server API.
@@ -59,7 +63,9 @@ func (r *RefusedError) Error() string { return r.Detail }
 // case, for the headers.
 func (g *Gate) Admit(c Call) (ratelimit.State, error) {
 	s := c.App.Settings
-	limit := map[Family]int{FamilyPush: s.PushRate, FamilyDevice: s.DeviceRate, FamilyReport: s.ReportRate}[c.Family]
+	limit := map[Family]int{
+		FamilyPush: s.PushRate, FamilyDevice: s.DeviceRate, FamilyReport: s.ReportRate, FamilySchedule: s.ScheduleRate, FamilyFile: s.FileRate,
+	}[c.Family]
 	key := RateKey{c.App.ID, c.Family}
 	if c.App.State != Enabled {
 		return g.limiter.Peek(key, limit), &RefusedError{NotEnabled, fmt.Sprintf("the app is %s", c.App.State)}
@@ -76,3 +82,9 @@ func (g *Gate) Admit(c Call) (ratelimit.State, error) {
 
 // Handler answers a call of the server API that has been authenticated and admitted.
 type Handler func(w http.ResponseWriter, r *http.Request, app *App)
+
+// GroupHandler answers a call with the credentials of an app group.
+type GroupHandler func(w http.ResponseWriter, r *http.Request, group *Group)
+
+// DeveloperHandler answers a call with the credentials of a developer.
+type DeveloperHandler func(w http.ResponseWriter, r *http.Request, developer *Developer)

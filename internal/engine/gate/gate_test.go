@@ -129,3 +129,51 @@ func TestSettingsKeepOnlyWhatWasChosen(t *testing.T) {
 	}
 	must(t, json.Unmarshal([]byte(`{"of_a_newer_version":"1"}`), &back))
 }
+
+func TestGroupsAndDevelopersHaveCredentialsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	g, _ := newGate()
+	hash := sha256.Sum256([]byte("secret"))
+	g.PublishGroup(gate.Group{ID: 1, Key: "group", SecretHash: hash, Apps: []int64{1, 2}, Revision: 2})
+	g.PublishGroup(gate.Group{ID: 1, Key: "group", SecretHash: hash, Revision: 1}) // older
+	g.PublishDeveloper(gate.Developer{ID: 1, Key: "developer", SecretHash: hash, Revision: 1})
+	if group, err := g.AuthenticateGroup("group", "secret"); err != nil || len(group.Apps) != 2 || g.GroupByID(1) != group {
+		t.Errorf("group %+v, %v", group, err)
+	}
+	if d, err := g.AuthenticateDeveloper("developer", "secret"); err != nil || d.ID != 1 {
+		t.Errorf("developer %+v, %v", d, err)
+	}
+	for name, c := range map[string]struct {
+		err  func() error
+		want error
+	}{
+		"a developer as a group":  {func() error { _, err := g.AuthenticateGroup("developer", "secret"); return err }, gate.ErrUnknownGroup},
+		"a group as a developer":  {func() error { _, err := g.AuthenticateDeveloper("group", "secret"); return err }, gate.ErrUnknownDeveloper},
+		"a group, wrong secret":   {func() error { _, err := g.AuthenticateGroup("group", "x"); return err }, gate.ErrWrongSecret},
+		"a developer, no secret":  {func() error { _, err := g.AuthenticateDeveloper("developer", ""); return err }, gate.ErrWrongSecret},
+		"a group, as an app even": {func() error { _, err := g.Authenticate("group", "secret"); return err }, gate.ErrUnknownApp},
+	} {
+		if err := c.err(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	g.WithdrawGroup(1)
+	if _, err := g.AuthenticateGroup("group", "secret"); !errors.Is(err, gate.ErrUnknownGroup) {
+		t.Errorf("a withdrawn group: %v", err)
+	}
+}
+
+func TestTextSettings(t *testing.T) {
+	t.Parallel()
+	s := gate.DefaultSettings()
+	for name, values := range map[string]map[string]bool{
+		"zone":         {"Europe/Berlin": true, "UTC": true, "": false, "Local": false, "Moon/Base": false, strings.Repeat("x", 65): false},
+		"callback_url": {"https://a.example/x": true, "http://10.0.0.1:8080": true, "": true, "ftp://a.example": false, "https://": false, "https://u:p@a.example": false, "here": false},
+	} {
+		for value, ok := range values {
+			if err := s.Set(name, value); (err == nil) != ok {
+				t.Errorf("%s=%q: %v", name, value, err)
+			}
+		}
+	}
+}

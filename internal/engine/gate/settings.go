@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Settings of one app. The struct is the only definition: names, defaults and bounds are its tags, and documentation,
-// `app set` and the stored form follow from it. Supported field types: bool, int, string (with oneof) and []netip.Prefix.
+// `app set` and the stored form follow from it. Supported field types: bool, int, []netip.Prefix, and string: with oneof its values are listed, with free it is any text of
+// at most so many bytes that passes check.
 //
 //nolint:recvcheck // values are marshalled, pointers are changed
 type Settings struct {
@@ -26,14 +29,24 @@ type Settings struct {
 	PushRate        int            `name:"push_rate" default:"0" min:"0" max:"10000000" help:"push API calls per minute; 0: off"`
 	DeviceRate      int            `name:"device_rate" default:"0" min:"0" max:"10000000" help:"device API calls per minute; 0: off"`
 	ReportRate      int            `name:"report_rate" default:"0" min:"0" max:"10000000" help:"report API calls per minute; 0: off"`
+	ScheduleRate    int            `name:"schedule_rate" default:"0" min:"0" max:"10000000" help:"schedule API calls per minute; 0: off"`
+	FileRate        int            `name:"file_rate" default:"0" min:"0" max:"10000000" help:"file API calls per minute; 0: off"`
 	RegisterRate    int            `name:"register_rate" default:"0" min:"0" max:"10000000" help:"device registrations per minute; 0: off"`
 	BroadcastCap    int            `name:"broadcast_cap" default:"0" min:"0" max:"1000000" help:"pushes to everybody per day; 0: off"`
+	Schedules       int            `name:"schedules" default:"1000" min:"0" max:"100000" help:"schedules the app may have that will still fire"`
+	Zone            string         `name:"zone" default:"Asia/Shanghai" free:"64" check:"zone" help:"time zone of the times that calls give and get without one, and of calendar days"`
+	PaidCalls       bool           `name:"paid_calls" default:"true" help:"allow the calls that the vendor sells: messages, messages/detail and users of the report API, and pushes to groups; false: code 2006"`
+	CallbackURL     string         `name:"callback_url" free:"2048" check:"url" help:"address that receives the receipts of pushes that name none; empty: none"`
+	CallbackTypes   int            `name:"callback_types" default:"7" min:"0" max:"15" help:"receipts that are sent, added up: 1 delivered, 2 clicked, 4 not delivered, 8 accepted"`
+	CallbackBasic   bool           `name:"callback_basic" default:"false" help:"send AppKey and master secret with the receipts to callback_url, as the vendor does; never to the address that a push names"`
+	RelayJPush      bool           `name:"relay_jpush" default:"false" help:"forward accepted pushes to Jiguang for imported devices that have not moved over yet"`
 	IPAllow         []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
 }
 
 // VendorFreeTier sets the limits of the vendor's free plan, for who wants to find out whether a caller lives with them.
 func (s *Settings) VendorFreeTier() {
-	s.PushRate, s.DeviceRate, s.ReportRate, s.BroadcastCap = 600, 600, 2400, 10
+	s.PushRate, s.DeviceRate, s.ReportRate, s.ScheduleRate, s.FileRate = 600, 600, 2400, 100, 20
+	s.BroadcastCap, s.Schedules = 10, 100
 }
 
 // DefaultSettings are those of a new app.
@@ -145,8 +158,8 @@ func setField(f reflect.StructField, v reflect.Value, value string) error {
 		}
 		v.SetInt(int64(n))
 	case string:
-		if !slices.Contains(strings.Fields(f.Tag.Get("oneof")), value) {
-			return fmt.Errorf("%q is not one of: %s", value, f.Tag.Get("oneof"))
+		if err := checkText(f.Tag, value); err != nil {
+			return err
 		}
 		v.SetString(value)
 	case []netip.Prefix:
@@ -157,6 +170,41 @@ func setField(f reflect.StructField, v reflect.Value, value string) error {
 		v.Set(reflect.ValueOf(prefixes))
 	}
 	return nil
+}
+
+// checkText tells whether a string may have a value, by the tags of its field.
+func checkText(tag reflect.StructTag, value string) error {
+	free, isFree := tag.Lookup("free")
+	if !isFree {
+		if !slices.Contains(strings.Fields(tag.Get("oneof")), value) {
+			return fmt.Errorf("%q is not one of: %s", value, tag.Get("oneof"))
+		}
+		return nil
+	}
+	if limit, _ := strconv.Atoi(free); len(value) > limit {
+		return fmt.Errorf("has %d bytes, at most %d are allowed", len(value), limit)
+	}
+	switch tag.Get("check") {
+	case "zone":
+		if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
+			return fmt.Errorf("%q is not a time zone like Asia/Shanghai", value)
+		}
+	case "url":
+		u, err := url.Parse(value)
+		if value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+			return fmt.Errorf("%q is not an address that begins with http:// or https://, without credentials", value)
+		}
+	}
+	return nil
+}
+
+// Location is the time zone of the app. Every stored value has been looked up before.
+func (s Settings) Location() *time.Location {
+	zone, err := time.LoadLocation(s.Zone)
+	if err != nil { // the zone data of the machine shrank
+		return time.UTC
+	}
+	return zone
 }
 
 // maxPrefixes bounds an allow-list: it is searched on every call.
