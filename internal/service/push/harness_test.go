@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/lease"
 	"borealis/internal/kernel/ratelimit"
+	"borealis/internal/kernel/web/compat"
 	"borealis/internal/service/push/pushevent"
 )
 
@@ -114,7 +116,7 @@ func (r *rig) boot() {
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", Zone: time.UTC, MaxRows: smallRows,
+		Metrics: prometheus.NewRegistry(), Node: "n", MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over
@@ -172,4 +174,13 @@ func (r *rig) newApp(offline int, platforms ...string) (*gate.App, []target) {
 		devices = append(devices, target{reg.Ordinal, reg.RegistrationID})
 	}
 	return known, devices
+}
+
+// wantCode demands a refusal with a code of the vendor's table.
+func wantCode(t testing.TB, err error, code int) {
+	t.Helper()
+	var refused *compat.Error
+	if !errors.As(err, &refused) || refused.Code != code {
+		t.Errorf("%v, want code %d", err, code)
+	}
 }

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -44,14 +45,32 @@ func (o Outcome) String() string {
 	return outcomeNames[o]
 }
 
+// kind of a message. The numbers are stored.
+type kind uint8
+
+const (
+	kindPush kind = iota
+	// kindWithdraw asks devices to take the message Override off their screens. It is in no report and no statistics,
+	// and takes no place among the newest N that a device gets when it connects.
+	kindWithdraw
+)
+
 // message is an accepted push without its targets.
 type message struct {
-	ID       int64
-	App      int64
+	ID   int64
+	App  int64
+	Kind kind
+	// Wide: its targets are kept as sets.
 	Wide     bool
 	Targets  int64
 	Override int64
 	SendNo   int64
+	// Pace is how many milliseconds its release takes; 0: all at once. A paced message is wide.
+	Pace int64
+	// Callback: the push itself says where its receipts go.
+	Callback bool
+	// WithdrawnAt is Unix milliseconds, 0 if it was not withdrawn.
+	WithdrawnAt int64
 	// OnlineOnly: time to live 0. It goes to devices that are connected when it is accepted, and to nobody later.
 	OnlineOnly bool
 	Everybody  bool
@@ -72,16 +91,31 @@ func (m *message) older(o *message) bool {
 	return m.ID < o.ID
 }
 
-// content returns the frame payload for a platform, or nil when the message has nothing for it.
-func (m *message) content(p audience.Platform) ([]byte, error) {
+// decoded is the push object of the message.
+func (m *message) decoded() (*payload.Push, error) {
 	if m.push == nil {
-		decoded, err := payload.Decode(m.Raw, payload.Rules{})
+		push, err := payload.Decode(m.Raw, payload.Rules{})
 		if err != nil {
 			return nil, err
 		}
-		m.push = decoded
+		m.push = push
 	}
-	frame, ok := m.push.Resolve(m.ID, p, m.ExpiresAt)
+	return m.push, nil
+}
+
+// pace is when its targets are released.
+func (m *message) pace() pace { return pace{from: m.AcceptedAt, over: m.Pace, key: uint16(m.ID)} }
+
+// content returns the frame payload for a platform, or nil when the message has nothing for it.
+func (m *message) content(p audience.Platform) ([]byte, error) {
+	if m.Kind == kindWithdraw {
+		return fmt.Appendf(nil, `{"id":"%d","type":"withdraw","withdraw":"%d"}`, m.ID, m.Override), nil
+	}
+	push, err := m.decoded()
+	if err != nil {
+		return nil, err
+	}
+	frame, ok := push.Resolve(m.ID, p, m.ExpiresAt)
 	if !ok {
 		return nil, nil
 	}

@@ -88,14 +88,14 @@ func reverse(list []due) {
 	}
 }
 
-// recent is how far back a wide message may be unknown here although it was accepted: its notice is on the way, or lost
+// recentWides is how far back a wide message may be unknown here although it was accepted: its notice is on the way, or lost
 // until the next rescan.
-const recent = time.Minute
+const recentWides = time.Minute
 
 // loadRecentWides makes sure that the wide messages committed before this call are in memory. Without it a device that
 // connects between the commit on another node and the notice here would miss one.
 func (s *Service) loadRecentWides(ctx context.Context, app, now int64) error {
-	ids, err := queryWidesSince(ctx, s.db, app, now-recent.Milliseconds())
+	ids, err := queryWidesSince(ctx, s.db, app, now-recentWides.Milliseconds())
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *Service) owedWides(app int64, ordinal uint32, now int64, withOnlineOnly
 			continue
 		}
 		w.mu.RLock()
-		frame, owes := w.owes(ordinal)
+		frame, owes := w.owes(ordinal, now)
 		w.mu.RUnlock()
 		if owes {
 			out = append(out, due{message: &w.message, frame: frame, wide: w})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/clock"
@@ -44,7 +46,7 @@ func (s *Service) Acquire(ctx context.Context, partition int) error {
 	}
 	s.mu.Unlock()
 	for _, w := range loaded {
-		if w.Override != 0 {
+		if w.Override != 0 && w.Kind == kindPush {
 			s.replaceLater(&w.message)
 		}
 	}
@@ -88,11 +90,19 @@ func (s *Service) ownership(partition int) *ownership {
 	return s.owned[partition]
 }
 
-// rebroadcast sends a wide message to those it is still owed to.
+// rebroadcast sends a wide message to those it is still owed to. A paced one is sent by releasePaced.
 func (s *Service) rebroadcast(w *wide) error {
+	if w.Pace > 0 {
+		return nil
+	}
 	w.mu.RLock()
 	owed := w.owed()
 	w.mu.RUnlock()
+	return s.broadcastTo(w, owed)
+}
+
+// broadcastTo sends a wide message to those of its targets that are in a set.
+func (s *Service) broadcastTo(w *wide, owed *roaring.Bitmap) error {
 	for p, set := range w.targets {
 		part := owed.Clone()
 		part.And(set)
@@ -119,7 +129,7 @@ func (s *Service) wideOf(ctx context.Context, msg int64) (*wide, error) {
 		return nil, err
 	}
 	if !m.Wide {
-		s.rows.add(msg)
+		s.rows.add(msg, m.fact())
 		return nil, nil
 	}
 	if w, err = loadWide(ctx, s.db, m); err != nil {

@@ -61,7 +61,7 @@ func TestRescanGoesOnAfterABurst(t *testing.T) {
 			if err := insertMessage(ctx, tx, &m); err != nil {
 				return err
 			}
-			r.released.add(m.ID)
+			r.released.add(m.ID, struct{}{})
 		}
 		return nil
 	})

@@ -44,8 +44,6 @@ type Deps struct {
 	Node string
 	// MaxRows is the largest number of targets kept as rows; 0: 1,000.
 	MaxRows int
-	// Zone is where the calendar day turns, for caps that count by day.
-	Zone *time.Location
 }
 
 // Service is the push service. It is safe for concurrent use.
@@ -63,7 +61,6 @@ type Service struct {
 	log      *slog.Logger
 	metrics  *metrics
 	node     string
-	zone     *time.Location
 	maxRows  int
 
 	merges  chan *merge
@@ -71,8 +68,8 @@ type Service struct {
 	behind  sync.WaitGroup
 	pending *pending
 
-	rows     recentIDs // messages known to be kept as rows
-	released recentIDs // messages known to have been handed to the edges
+	rows     recent[fact]     // messages known to be kept as rows
+	released recent[struct{}] // messages known to have been handed to the edges
 
 	seqMu sync.Mutex
 	seqs  map[int64]uint64 // by app: number of broadcasts this node sent
@@ -98,7 +95,7 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push"
 func New(d Deps) *Service {
 	s := &Service{
 		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
-		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, zone: d.Zone, maxRows: cmp.Or(d.MaxRows, maxRows),
+		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, maxRows: cmp.Or(d.MaxRows, maxRows),
 		merges:  make(chan *merge, mergeQueue),
 		slots:   make(chan struct{}, maxBackground),
 		pending: newPending(),
@@ -123,6 +120,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.every(ctx, offerTick, s.offer) })
 	wg.Go(func() { s.every(ctx, syncTick, s.sync) })
 	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
+	wg.Go(func() { s.every(ctx, paceTick, s.releasePaced) })
 	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })
 	return s.runMerger(ctx)
 }

@@ -86,15 +86,15 @@ func (r *rig) storeOnly(app *gate.App, to ...target) int64 {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	m, t, err := r.prepare(ctx, app, p, r.fake.Now().UnixMilli())
+	o, err := r.prepare(ctx, app, p, r.fake.Now().UnixMilli())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return r.store(ctx, tx, m, t, "") }); err != nil {
+	if err := r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return r.store(ctx, tx, o) }); err != nil {
 		r.t.Fatal(err)
 	}
 	r.fake.Advance(time.Millisecond)
-	return m.ID
+	return o.m.ID
 }
 
 // A direct message that nobody acknowledges is offered to every edge after 2 s; one that is acknowledged is not.

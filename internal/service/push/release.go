@@ -19,7 +19,10 @@ const (
 
 // release hands a newly accepted message to the edges and tells the owner of its partition.
 func (s *Service) release(m *message, t *targets) error {
-	n := notice{App: m.App, Msg: m.ID, Wide: m.Wide, Expires: m.ExpiresAt, Override: m.Override}
+	n := notice{App: m.App, Msg: m.ID, Wide: m.Wide, Expires: m.ExpiresAt, Override: m.Override, Kind: m.Kind, Callback: m.Callback}
+	if m.Pace > 0 {
+		return s.tell(n) // the owner releases it, portion by portion
+	}
 	if m.Wide {
 		var err error
 		for p, set := range t.many {
@@ -123,10 +126,10 @@ func (s *Service) noticed(n notice) bool {
 		return false
 	}
 	own.noticed.Add(1)
-	s.released.add(n.Msg)
-	m := &message{ID: n.Msg, App: n.App, Wide: n.Wide, Override: n.Override}
+	s.released.add(n.Msg, struct{}{})
+	m := &message{ID: n.Msg, App: n.App, Kind: n.Kind, Wide: n.Wide, Override: n.Override, Callback: n.Callback}
 	if !n.Wide {
-		s.rows.add(n.Msg)
+		s.rows.add(n.Msg, m.fact())
 		s.pending.add(s.clock.Now(), n.App, n.Msg, n.Ordinals, clock.FromMillis(n.Expires))
 	} else {
 		s.background("load wide message", func(ctx context.Context) error {
@@ -134,7 +137,7 @@ func (s *Service) noticed(n notice) bool {
 			return err
 		})
 	}
-	if n.Override != 0 {
+	if n.Override != 0 && n.Kind == kindPush {
 		s.replaceLater(m)
 	}
 	return true

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
+	"slices"
 	"time"
 
 	"borealis/internal/kernel/clock"
@@ -82,7 +82,7 @@ func (s *Service) releaseUnnoticed(ctx context.Context, partition int, after, un
 }
 
 func (s *Service) releaseAgain(ctx context.Context, found []*message) error {
-	byApp := make(map[int64][]int64)
+	byApp := make(map[int64][]*message)
 	for _, m := range found {
 		switch {
 		case s.released.has(m.ID):
@@ -94,16 +94,16 @@ func (s *Service) releaseAgain(ctx context.Context, found []*message) error {
 			if err != nil {
 				return err
 			}
-			s.released.add(m.ID)
+			s.released.add(m.ID, struct{}{})
 		default:
-			byApp[m.App] = append(byApp[m.App], m.ID)
-			if m.Override != 0 {
+			byApp[m.App] = append(byApp[m.App], m)
+			if m.Override != 0 && m.Kind == kindPush {
 				s.replaceLater(m)
 			}
 		}
 	}
-	for app, ids := range byApp {
-		if err := s.offerMessages(ctx, app, ids); err != nil {
+	for app, messages := range byApp {
+		if err := s.offerMessages(ctx, app, messages); err != nil {
 			return err
 		}
 	}
@@ -111,48 +111,23 @@ func (s *Service) releaseAgain(ctx context.Context, found []*message) error {
 }
 
 // offerMessages offers to all edges the devices that are still owed one of the messages.
-func (s *Service) offerMessages(ctx context.Context, app int64, ids []int64) error {
+func (s *Service) offerMessages(ctx context.Context, app int64, messages []*message) error {
 	const batch = 500
 	var errs []error
-	for len(ids) > 0 {
-		n := min(len(ids), batch)
-		ordinals, err := queryOwedOrdinals(ctx, s.db, ids[:n])
+	for part := range slices.Chunk(messages, batch) {
+		ids := make([]int64, len(part))
+		for i, m := range part {
+			ids[i] = m.ID
+		}
+		ordinals, err := queryOwedOrdinals(ctx, s.db, ids)
 		if err != nil {
 			return err
 		}
 		errs = append(errs, s.publishOffer(app, ordinals))
-		for _, id := range ids[:n] {
-			s.rows.add(id)
-			s.released.add(id)
+		for _, m := range part {
+			s.rows.add(m.ID, m.fact())
+			s.released.add(m.ID, struct{}{})
 		}
-		ids = ids[n:]
 	}
 	return errors.Join(errs...)
-}
-
-// recentIDs remembers message ids. It is bounded: two generations.
-type recentIDs struct {
-	mu       sync.Mutex
-	new, old map[int64]struct{}
-}
-
-const idGeneration = 100_000
-
-func (c *recentIDs) add(msg int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.new == nil || len(c.new) >= idGeneration {
-		c.old, c.new = c.new, make(map[int64]struct{})
-	}
-	c.new[msg] = struct{}{}
-}
-
-func (c *recentIDs) has(msg int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.new[msg]; ok {
-		return true
-	}
-	_, ok := c.old[msg]
-	return ok
 }

@@ -12,15 +12,17 @@ import (
 	"borealis/internal/kernel/db"
 )
 
-const messageColumns = `msg_id, app_id, wide, everybody, online_only, targets, override_id, send_no, accepted_at, expires_at, payload`
+const messageColumns = `msg_id, app_id, wide, everybody, online_only, targets, override_id, send_no, accepted_at, expires_at, payload, kind, pace, callback, withdrawn_at`
 
 func (m *message) fields() []any {
-	return []any{&m.ID, &m.App, &m.Wide, &m.Everybody, &m.OnlineOnly, &m.Targets, &m.Override, &m.SendNo, &m.AcceptedAt, &m.ExpiresAt, &m.Raw}
+	return []any{&m.ID, &m.App, &m.Wide, &m.Everybody, &m.OnlineOnly, &m.Targets, &m.Override, &m.SendNo, &m.AcceptedAt, &m.ExpiresAt, &m.Raw,
+		&m.Kind, &m.Pace, &m.Callback, &m.WithdrawnAt}
 }
 
 func insertMessage(ctx context.Context, tx *db.Tx, m *message) error {
-	_, err := tx.Exec(ctx, `insert into push_message (`+messageColumns+`, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		m.ID, m.App, m.Wide, m.Everybody, m.OnlineOnly, m.Targets, m.Override, m.SendNo, m.AcceptedAt, m.ExpiresAt, m.Raw, stateLive)
+	_, err := tx.Exec(ctx, `insert into push_message (`+messageColumns+`, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		m.ID, m.App, m.Wide, m.Everybody, m.OnlineOnly, m.Targets, m.Override, m.SendNo, m.AcceptedAt, m.ExpiresAt, m.Raw,
+		int64(m.Kind), m.Pace, m.Callback, m.WithdrawnAt, stateLive)
 	if err != nil {
 		return fmt.Errorf("push: insert message: %w", err)
 	}
@@ -63,36 +65,35 @@ func insertTargetsText(n int) string {
 	return b.String()
 }
 
-// storedCID is the first answer to a cid.
-type storedCID struct{ msg, sendNo int64 }
-
-// errCIDTaken: a concurrent call with the same cid won.
-var errCIDTaken = errors.New("push: cid taken")
-
-func insertCID(ctx context.Context, tx *db.Tx, m *message, cid string, expires int64) error {
+// insertCID takes a cid for a message; taken: another message has it and the cid has not expired.
+func insertCID(ctx context.Context, tx *db.Tx, m *message, cid string, expires int64) (taken bool, err error) {
 	// An expired cid may be used again before it has been swept.
 	n, err := tx.Exec(ctx, `insert into push_cid (app_id, cid, msg_id, send_no, expires_at) values ($1, $2, $3, $4, $5)
 		on conflict (app_id, cid) do update set msg_id = excluded.msg_id, send_no = excluded.send_no, expires_at = excluded.expires_at
 		where push_cid.expires_at <= $6`, m.App, cid, m.ID, m.SendNo, expires, m.AcceptedAt)
 	if err != nil {
-		return fmt.Errorf("push: insert cid: %w", err)
+		return false, fmt.Errorf("push: insert cid: %w", err)
 	}
-	if n == 0 {
-		return errCIDTaken
-	}
-	return nil
+	return n == 0, nil
 }
 
-func queryCID(ctx context.Context, d *db.DB, app int64, cid string, now int64) (*storedCID, error) {
-	var s storedCID
-	err := d.QueryRow(ctx, `select msg_id, send_no from push_cid where app_id = $1 and cid = $2 and expires_at > $3`, app, cid, now).Scan(&s.msg, &s.sendNo)
+// queryer reads inside a transaction (*db.Tx) or outside (*db.DB).
+type queryer interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// queryCID is the first answer to a cid, nil if there was none.
+func queryCID(ctx context.Context, d queryer, app int64, cid string, now int64) (*Accepted, error) {
+	var a Accepted
+	err := d.QueryRow(ctx, `select msg_id, send_no from push_cid where app_id = $1 and cid = $2 and expires_at > $3`, app, cid, now).Scan(&a.Msg, &a.SendNo)
 	switch {
 	case errors.Is(err, db.ErrNoRows):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("push: read cid: %w", err)
 	}
-	return &s, nil
+	return &a, nil
 }
 
 func queryMessage(ctx context.Context, d *db.DB, id int64) (*message, error) {
@@ -130,14 +131,20 @@ func collect[T any](rows *sql.Rows, scan func(*T, func(...any) error) error) ([]
 }
 
 // countBroadcasts counts pushes to everybody since a time.
-func countBroadcasts(ctx context.Context, d *db.DB, app, since int64) (n int, err error) {
+func countBroadcasts(ctx context.Context, d queryer, app, since int64) (n int, err error) {
 	err = d.QueryRow(ctx, `select count(*) from push_message where app_id = $1 and everybody and accepted_at >= $2`, app, since).Scan(&n)
 	return n, err
 }
 
 // countWide counts the live wide messages of an app.
-func countWide(ctx context.Context, d *db.DB, app int64) (n int, err error) {
+func countWide(ctx context.Context, d queryer, app int64) (n int, err error) {
 	err = d.QueryRow(ctx, `select count(*) from push_message where app_id = $1 and wide and state = 1`, app).Scan(&n)
+	return n, err
+}
+
+// countPaced counts the messages of an app that are being released at a time.
+func countPaced(ctx context.Context, d queryer, app, now int64) (n int, err error) {
+	err = d.QueryRow(ctx, `select count(*) from push_message where app_id = $1 and pace > 0 and accepted_at + pace > $2 and withdrawn_at = 0`, app, now).Scan(&n)
 	return n, err
 }
 
@@ -172,14 +179,14 @@ func storeReleasedTo(ctx context.Context, tx *db.Tx, partition int, at int64) er
 // queryAccepted lists, in order of acceptance, the messages of a partition accepted after (at, id) and up to a time,
 // without their payload.
 func queryAccepted(ctx context.Context, d *db.DB, partition int, at, id, until int64, limit int) ([]*message, error) {
-	rows, err := d.Query(ctx, `select msg_id, app_id, wide, override_id, accepted_at from push_message
+	rows, err := d.Query(ctx, `select msg_id, app_id, wide, override_id, accepted_at, kind, pace, callback from push_message
 		where (accepted_at, msg_id) > ($1, $2) and accepted_at <= $3 and app_id % $4 = $5 order by accepted_at, msg_id limit $6`,
 		at, id, until, edgewire.Partitions, partition, limit)
 	if err != nil {
 		return nil, fmt.Errorf("push: rescan: %w", err)
 	}
 	return collect(rows, func(m *message, scan func(...any) error) error {
-		return scan(&m.ID, &m.App, &m.Wide, &m.Override, &m.AcceptedAt)
+		return scan(&m.ID, &m.App, &m.Wide, &m.Override, &m.AcceptedAt, &m.Kind, &m.Pace, &m.Callback)
 	})
 }
 

@@ -31,6 +31,7 @@ func failed(o Outcome) stage { return stageFailed + stage(o) }
 type wide struct {
 	message
 	frames map[audience.Platform][]byte
+	steps  uint32 // of its pace that have been sent to the edges; releasePaced's alone
 
 	mu      sync.RWMutex
 	targets map[audience.Platform]*roaring.Bitmap
@@ -54,9 +55,9 @@ func newWide(m message, targets map[audience.Platform]*roaring.Bitmap) (*wide, e
 	return w, nil
 }
 
-// owes tells whether the message is still owed to a device, and the frame for it. Callers hold mu.
-func (w *wide) owes(ordinal uint32) ([]byte, bool) {
-	if !w.all.Contains(ordinal) || w.settled(ordinal) {
+// owes tells whether the message has been released to a device and not settled, and the frame for it. Callers hold mu.
+func (w *wide) owes(ordinal uint32, now int64) ([]byte, bool) {
+	if !w.all.Contains(ordinal) || w.settled(ordinal) || w.Pace > 0 && !w.pace().releases(ordinal, w.pace().stepAt(now)) {
 		return nil, false
 	}
 	for p, set := range w.targets {
@@ -79,7 +80,7 @@ func (w *wide) settled(ordinal uint32) bool {
 	return false
 }
 
-// owed is the set of devices the message is owed to. Callers hold mu; they own the result.
+// owed is the set of devices the message is owed to, released or not. Callers hold mu; they own the result.
 func (w *wide) owed() *roaring.Bitmap {
 	rest := roaring.AndNot(w.all, w.sets[stageDelivered])
 	for s := stageFailed; s < stageEnd; s++ {
