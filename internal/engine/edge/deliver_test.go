@@ -320,3 +320,38 @@ func TestBroadcastsReachEveryLoop(t *testing.T) {
 		d.ping()
 	}
 }
+
+// A message that waits for its device when it is withdrawn is not written.
+func TestWithdrawnIsNotWritten(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	e := startEdge(t, c, nil)
+	d, _ := connected(t, c, e, mqtt.V5, 1, func(p *mqtt.Connect) {
+		p.Properties = p.Properties.WithUint(mqtt.ReceiveMaximum, 1)
+	})
+	for i, text := range []string{"first", "withdrawn", "last"} {
+		c.push(message(int64(i+1), text), 1)
+	}
+	p := d.publish()
+	waitPending(t, e, 2)
+	if err := c.bus.Publish(edgewire.SubjectWithdraw, edgewire.Withdraw{Msg: 2}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the edge has heard", func() bool { return e.withdrawn.has(2) })
+	d.ack(p.PacketID)
+	if got := d.text(); got != "last" {
+		t.Fatalf("got %q", got)
+	}
+}
+
+func TestWithdrawnIsBounded(t *testing.T) {
+	t.Parallel()
+	var w withdrawn
+	for i := range int64(maxWithdrawn + 10) {
+		w.add(i)
+		w.add(i)
+	}
+	if w.has(9) || !w.has(10) || !w.has(maxWithdrawn+9) || len(*w.current.Load()) != maxWithdrawn {
+		t.Errorf("%d are remembered", len(*w.current.Load()))
+	}
+}

@@ -55,8 +55,9 @@ type Edge struct {
 	listeners []net.Listener
 	stopping  atomic.Bool
 	// entering counts those who hand sockets to the loops; enterMu orders it with stopping.
-	enterMu  sync.Mutex
-	entering sync.WaitGroup
+	enterMu   sync.Mutex
+	entering  sync.WaitGroup
+	withdrawn withdrawn
 	// background are the goroutines that end with ctx.
 	background sync.WaitGroup
 }

@@ -14,12 +14,13 @@ import (
 // subscribe begins to listen to the core: on every subject for all edges and on the one for this edge.
 func (e *Edge) subscribe() error {
 	for subject, handle := range map[string]func(*bus.Msg){
-		edgewire.SubjectDeliver: e.onDeliver,
-		edgewire.SubjectKick:    e.onKick,
-		edgewire.SubjectOffer:   e.onOffer,
-		edgewire.SubjectSync:    e.onSync,
-		edgewire.SubjectHello:   e.onHello,
-		edgewire.SubjectApps:    e.onApp,
+		edgewire.SubjectDeliver:  e.onDeliver,
+		edgewire.SubjectKick:     e.onKick,
+		edgewire.SubjectOffer:    e.onOffer,
+		edgewire.SubjectSync:     e.onSync,
+		edgewire.SubjectHello:    e.onHello,
+		edgewire.SubjectApps:     e.onApp,
+		edgewire.SubjectWithdraw: e.onWithdraw,
 	} {
 		for _, subject := range [...]string{subject, edgewire.ToEdge(subject, e.id)} {
 			sub, err := e.bus.Subscribe(subject, "", handle)

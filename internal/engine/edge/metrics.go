@@ -37,12 +37,13 @@ const (
 	deliveryExpired
 	deliveryDuplicate
 	deliveryTooLarge
+	deliveryWithdrawn
 	deliveryBehind
 	deliveryOutcomes
 )
 
 func (o deliveryOutcome) String() string {
-	return [deliveryOutcomes]string{"written", "expired", "duplicate", "too_large", "behind"}[o]
+	return [deliveryOutcomes]string{"written", "expired", "duplicate", "too_large", "withdrawn", "behind"}[o]
 }
 
 // reloadReason is why devices reload what they are owed.

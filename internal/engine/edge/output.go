@@ -199,6 +199,9 @@ func (l *loop) writable(s *session, f *frame, head int) bool {
 	case f.expired(l.now):
 		l.counts.deliveries[deliveryExpired]++
 		return false
+	case l.edge.withdrawn.has(f.msg):
+		l.counts.deliveries[deliveryWithdrawn]++
+		return false
 	case s.maxPacket > 0 && f.size(head) > int(s.maxPacket):
 		l.counts.deliveries[deliveryTooLarge]++
 		return false

@@ -18,6 +18,7 @@ func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
 	handle("POST /v3/push", s.compatPush(s.Accept))
 	handle("POST /v3/push/validate", s.compatPush(s.Validate))
 	handle("GET /v3/push/cid", s.compatCID)
+	handle("DELETE /v3/push/{msg_id}", s.compatWithdraw)
 }
 
 // pushAnswer has exactly these members: one public client refuses others.
@@ -75,4 +76,17 @@ func (s *Service) compatCID(w http.ResponseWriter, r *http.Request, app *gate.Ap
 		list[i] = payload.NewCID(app.Key, id.NewUUID())
 	}
 	compat.Write(w, http.StatusOK, map[string][]string{"cidlist": list})
+}
+
+func (s *Service) compatWithdraw(w http.ResponseWriter, r *http.Request, app *gate.App) {
+	id, ok := ParseID(r.PathValue("msg_id"))
+	err := error(errUnknownMessage)
+	if ok {
+		err = s.Withdraw(r.Context(), app, id)
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	compat.WriteEmpty(w)
 }

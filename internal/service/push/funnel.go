@@ -24,7 +24,7 @@ func (s *Service) Funnels(ctx context.Context, app int64, ids []int64) ([]Funnel
 		if err != nil {
 			return nil, err
 		}
-		if m == nil || m.App != app || found[id] != nil {
+		if m == nil || m.App != app || m.Kind != kindPush || found[id] != nil {
 			continue
 		}
 		f := &Funnel{Msg: id, AcceptedAt: m.AcceptedAt, ByPlatform: make(map[audience.Platform]Counts)}
@@ -82,7 +82,7 @@ func (s *Service) Status(ctx context.Context, app, msg int64, ordinals []uint32)
 		out[o] = StatusNotTarget
 	}
 	m, err := queryMessage(ctx, s.db, msg)
-	if err != nil || m == nil || m.App != app || len(ordinals) == 0 {
+	if err != nil || m == nil || m.App != app || m.Kind != kindPush || len(ordinals) == 0 {
 		return out, err
 	}
 	if m.Wide {

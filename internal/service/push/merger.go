@@ -133,7 +133,7 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 				p = &pushevent.Progress{App: m.app, At: clock.Millis(s.clock.Now())}
 				progress[m.app] = p
 			}
-			fresh, err := m.apply(ctx, tx, wides, later, p)
+			fresh, err := s.apply(ctx, tx, m, wides, later, p)
 			changes = append(changes, fresh...)
 			if err != nil {
 				return err
@@ -185,15 +185,20 @@ func (s *Service) widesOf(ctx context.Context, merges []*merge) (map[int64]*wide
 }
 
 // apply sets the marks on sets and rows, and returns what changed in memory, also beside an error.
-func (m *merge) apply(ctx context.Context, tx *db.Tx, wides map[int64]*wide, later pairs, p *pushevent.Progress) (changes []applied, err error) {
+func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int64]*wide, later pairs, p *pushevent.Progress) (changes []applied, err error) {
 	for i := range m.marks {
 		mk := &m.marks[i]
-		switch w := wides[mk.msg]; {
+		w := wides[mk.msg]
+		into := p
+		if known, _ := s.rows.get(mk.msg); known.kind != kindPush || w != nil && w.Kind != kindPush {
+			into = &pushevent.Progress{} // nobody counts the orders to take a message away
+		}
+		switch {
 		case w != nil && w.App != m.app: // somebody else's message
 		case w != nil:
-			changes = append(changes, applyWide(w, mk, p)...)
+			changes = append(changes, applyWide(w, mk, into)...)
 		case !later.cover(mk):
-			if err := applyRows(ctx, tx, m.app, mk, p); err != nil {
+			if err := applyRows(ctx, tx, m.app, mk, into); err != nil {
 				return changes, err
 			}
 		}

@@ -195,7 +195,7 @@ func (o *order) repeat(ctx context.Context, tx *db.Tx) error {
 
 // limited tells whether messages of this kind are counted before one more is taken.
 func (o *order) limited() bool {
-	return o.m.Wide || o.m.Everybody && o.app.Settings.BroadcastCap > 0
+	return o.m.Kind == kindPush && (o.m.Wide || o.m.Everybody && o.app.Settings.BroadcastCap > 0)
 }
 
 // checkLimits counts under a lock of the app, so that parallel pushes do not pass a limit together.

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -46,21 +47,21 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 		rowLimit = keep + 1
 	}
 	now := clock.Millis(s.clock.Now())
-	rows, err := queryOwedRows(ctx, s.db, r.App, r.Ordinal, now, r.Reload, choose, rowLimit)
+	list, err := s.owedRows(ctx, r, kindPush, now, choose, rowLimit)
 	if err != nil {
 		return edgewire.Owed{}, err
 	}
-	list := make([]due, 0, len(rows))
-	for _, row := range rows {
-		list = append(list, due{message: &row.message, platform: row.platform})
-	}
-	if choose { // newest first from the database
-		reverse(list)
+	orders, err := s.owedRows(ctx, r, kindWithdraw, now, false, owedFrames+1)
+	if err != nil {
+		return edgewire.Owed{}, err
 	}
 	if err := s.loadRecentWides(ctx, r.App, now); err != nil {
 		return edgewire.Owed{}, err
 	}
-	list = mergeByAge(list, s.owedWides(r.App, r.Ordinal, now, r.Reload))
+	wides := s.owedWides(r.App, r.Ordinal, now, r.Reload)
+	isOrder := func(d due) bool { return d.Kind != kindPush }
+	list = mergeByAge(list, slices.DeleteFunc(slices.Clone(wides), isOrder))
+	orders = mergeByAge(orders, slices.DeleteFunc(wides, func(d due) bool { return !isOrder(d) }))
 	if choose && len(list) > keep {
 		displaced := list[:len(list)-keep]
 		list = list[len(list)-keep:]
@@ -68,7 +69,7 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 			return edgewire.Owed{}, err
 		}
 	}
-	out, err := s.frames(ctx, list)
+	out, err := s.frames(ctx, mergeByAge(list, orders))
 	if err == nil && (s.ownership(edgewire.Partition(r.App)) != own || !s.owns(r.App)) {
 		// The partition went away meanwhile, and with it what was in memory: the answer may be short.
 		err = lease.ErrLost
@@ -76,16 +77,26 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 	return out, err
 }
 
+// owedRows lists what the rows of a kind of messages owe a device, oldest first: the newest if they are chosen.
+func (s *Service) owedRows(ctx context.Context, r edgewire.OwedRequest, of kind, now int64, newest bool, limit int) ([]due, error) {
+	rows, err := queryOwedRows(ctx, s.db, r.App, r.Ordinal, of, now, r.Reload, newest, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]due, 0, len(rows))
+	for _, row := range rows {
+		list = append(list, due{message: &row.message, platform: row.platform})
+	}
+	if newest { // newest first from the database
+		slices.Reverse(list)
+	}
+	return list, nil
+}
+
 // owns tells whether the lease of the app's partition is still this node's.
 func (s *Service) owns(app int64) bool {
 	_, err := s.leases.Fence(edgewire.Partition(app))
 	return err == nil
-}
-
-func reverse(list []due) {
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
 }
 
 // recentWides is how far back a wide message may be unknown here although it was accepted: its notice is on the way, or lost

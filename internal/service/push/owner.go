@@ -46,7 +46,7 @@ func (s *Service) Acquire(ctx context.Context, partition int) error {
 	}
 	s.mu.Unlock()
 	for _, w := range loaded {
-		if w.Override != 0 && w.Kind == kindPush {
+		if w.Override != 0 {
 			s.replaceLater(&w.message)
 		}
 	}

@@ -137,7 +137,7 @@ func (s *Service) noticed(n notice) bool {
 			return err
 		})
 	}
-	if n.Override != 0 && n.Kind == kindPush {
+	if n.Override != 0 {
 		s.replaceLater(m)
 	}
 	return true

@@ -97,7 +97,7 @@ func (s *Service) releaseAgain(ctx context.Context, found []*message) error {
 			s.released.add(m.ID, struct{}{})
 		default:
 			byApp[m.App] = append(byApp[m.App], m)
-			if m.Override != 0 && m.Kind == kindPush {
+			if m.Override != 0 {
 				s.replaceLater(m)
 			}
 		}

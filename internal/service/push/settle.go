@@ -113,7 +113,7 @@ func (s *Service) expireRows(ctx context.Context, partition int, messages []*mes
 		}
 		progress := make(map[int64]*pushevent.Progress)
 		for _, m := range messages {
-			n, err := expireRows(ctx, tx, m.ID)
+			n, err := endRows(ctx, tx, m.ID, Expired)
 			if err == nil {
 				err = endMessage(ctx, tx, m.ID)
 			}
@@ -123,7 +123,9 @@ func (s *Service) expireRows(ctx context.Context, partition int, messages []*mes
 			if progress[m.App] == nil {
 				progress[m.App] = &pushevent.Progress{App: m.App, At: clock.Millis(s.clock.Now())}
 			}
-			progress[m.App].Failed += n
+			if m.Kind == kindPush {
+				progress[m.App].Failed += n
+			}
 		}
 		return s.publish(ctx, tx, progress)
 	})
@@ -136,10 +138,24 @@ func endMessage(ctx context.Context, tx *db.Tx, msg int64) error {
 	return nil
 }
 
-// replaceLater settles, for the targets of a message, what is owed of the one it replaces, where one of the two is wide;
-// between direct messages that happened when the new one was accepted. Doing it again changes nothing, so a node that
-// takes over does.
+// replaceLater settles what is owed of a message that another one replaces, for the targets of that, or withdraws, for
+// all, where one of the two is wide; between direct messages that happened when the new one was accepted. Doing it again
+// changes nothing, so a node that takes over does.
 func (s *Service) replaceLater(m *message) {
+	if m.Kind == kindWithdraw {
+		s.background("withdraw message", func(ctx context.Context) error {
+			w, err := s.wideOf(ctx, m.Override)
+			if err != nil || w == nil {
+				return err
+			}
+			owed, err := s.owedOf(ctx, m.Override, w)
+			if err != nil || owed.IsEmpty() {
+				return err
+			}
+			return s.merge(ctx, m.App, []mark{{msg: m.Override, stage: failed(Withdrawn), set: owed}})
+		})
+		return
+	}
 	s.background("replace message", func(ctx context.Context) error {
 		by, err := s.wideOf(ctx, m.ID)
 		if err != nil {

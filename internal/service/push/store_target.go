@@ -26,22 +26,22 @@ type owedRow struct {
 	platform audience.Platform
 }
 
-// queryOwedRows returns what the rows owe a device, newest or oldest first, without payload: there may be many more than
-// are sent at once.
-func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
+// queryOwedRows returns what the rows of a kind of messages owe a device, newest or oldest first, without payload: there
+// may be many more than are sent at once.
+func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, of kind, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
 	order := "asc"
 	if newestFirst {
 		order = "desc"
 	}
-	rows, err := d.Query(ctx, `select m.msg_id, m.accepted_at, m.expires_at, t.platform
+	rows, err := d.Query(ctx, `select m.msg_id, m.accepted_at, m.expires_at, m.kind, m.override_id, t.platform
 		from push_target t join push_message m on m.msg_id = t.msg_id
-		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.expires_at > $3 and (m.online_only = false or $4)
-		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit)
+		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.expires_at > $3 and (m.online_only = false or $4) and m.kind = $6
+		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit, int64(of))
 	if err != nil {
 		return nil, fmt.Errorf("push: owed rows: %w", err)
 	}
 	return collect(rows, func(r *owedRow, scan func(...any) error) error {
-		return scan(&r.ID, &r.AcceptedAt, &r.ExpiresAt, &r.platform)
+		return scan(&r.ID, &r.AcceptedAt, &r.ExpiresAt, &r.Kind, &r.Override, &r.platform)
 	})
 }
 
@@ -49,7 +49,7 @@ func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, now
 func displaceRows(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, before *message, now int64) (int64, error) {
 	n, err := tx.Exec(ctx, `update push_target set settled = $3 where app_id = $1 and ordinal = $2 and settled = 0 and msg_id in
 		(select t.msg_id from push_target t join push_message m on m.msg_id = t.msg_id
-		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.online_only = false and m.expires_at > $6
+		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.kind = 0 and m.online_only = false and m.expires_at > $6
 		   and (m.accepted_at < $4 or (m.accepted_at = $4 and m.msg_id < $5)))`,
 		app, int64(ordinal), int64(Overflow), before.AcceptedAt, before.ID, now)
 	if err != nil {
@@ -68,11 +68,11 @@ func replaceRows(ctx context.Context, tx *db.Tx, old, by int64) (int64, error) {
 	return n, nil
 }
 
-// expireRows settles what is owed of one expired message.
-func expireRows(ctx context.Context, tx *db.Tx, msg int64) (int64, error) {
-	n, err := tx.Exec(ctx, `update push_target set settled = $2 where msg_id = $1 and settled = 0`, msg, int64(Expired))
+// endRows settles what is owed of one message.
+func endRows(ctx context.Context, tx *db.Tx, msg int64, as Outcome) (int64, error) {
+	n, err := tx.Exec(ctx, `update push_target set settled = $2 where msg_id = $1 and settled = 0`, msg, int64(as))
 	if err != nil {
-		return 0, fmt.Errorf("push: expire: %w", err)
+		return 0, fmt.Errorf("push: end as %s: %w", as, err)
 	}
 	return n, nil
 }

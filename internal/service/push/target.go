@@ -41,6 +41,16 @@ func (t *targets) widen() {
 	t.few = nil
 }
 
+// narrow makes a list of sets.
+func (t *targets) narrow() {
+	for p, part := range t.many {
+		for it := part.Iterator(); it.HasNext(); {
+			t.few = append(t.few, audience.Target{Ordinal: it.Next(), Platform: p})
+		}
+	}
+	t.many = nil
+}
+
 // all is the set of the targets. The caller owns it.
 func (t *targets) all() *roaring.Bitmap {
 	out := roaring.New()
@@ -138,13 +148,8 @@ func (s *Service) split(app int64, m *message, set *roaring.Bitmap) (*targets, e
 	if t.count() > int64(s.maxRows) {
 		return t, nil
 	}
-	few := &targets{}
-	for p, part := range t.many {
-		for it := part.Iterator(); it.HasNext(); {
-			few.few = append(few.few, audience.Target{Ordinal: it.Next(), Platform: p})
-		}
-	}
-	return few, nil
+	t.narrow()
+	return t, nil
 }
 
 func withContent(m *message, few []audience.Target) ([]audience.Target, error) {

@@ -50,6 +50,8 @@ const (
 	SubjectSync    = "edge.sync"    // Sync
 	SubjectHello   = "edge.hello"   // Hello
 	SubjectApps    = "edge.apps"    // AppFacts that changed
+	// SubjectWithdraw carries Withdraw, to all edges.
+	SubjectWithdraw = "edge.withdraw"
 )
 
 // ToEdge is the form of an edge subject that only the given edge receives.
@@ -143,6 +145,12 @@ type Deliver struct {
 	// gaps. An edge that misses a number reloads what the app's online devices are owed. Seq 0: not numbered (direct).
 	Node string `cbor:"5,keyasint,omitempty"`
 	Seq  uint64 `cbor:"6,keyasint,omitempty"`
+}
+
+// Withdraw tells that a message must not be written any more, also to those for whom it is already on its way through an
+// edge. It may get lost: the message is then written to devices that were about to get it.
+type Withdraw struct {
+	Msg int64 `cbor:"1,keyasint"`
 }
 
 // Sync repeats the highest broadcast number of each app recently active on a node, so that the loss of a last
