@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/ratelimit"
@@ -45,34 +46,66 @@ const maxIgnoredBody = 256 << 10
 // mountCompat registers the routes of one of the vendor's APIs behind credentials and limits.
 func (c *core) mountCompat(mux *http.ServeMux, f family) func(pattern string, h gate.Handler) {
 	return func(pattern string, h gate.Handler) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPost {
-				// Some clients send a body where none belongs. Left unread, it would reset an HTTP/2 stream.
-				_, _ = io.CopyN(io.Discard, r.Body, maxIgnoredBody)
-			}
-			key, secret, ok := compat.BasicAuth(r)
-			if !ok {
-				compat.WriteError(w, f.absent, nil)
-				return
-			}
+		handle(mux, pattern, f, func(w http.ResponseWriter, r *http.Request, key, secret string) error {
 			app, err := c.gate.Authenticate(key, secret)
-			switch {
-			case errors.Is(err, gate.ErrUnknownApp):
-				compat.WriteError(w, f.unknown, nil)
-				return
-			case err != nil:
-				compat.WriteError(w, f.wrong, nil)
-				return
+			if err != nil {
+				return err
 			}
 			rate, err := c.gate.Admit(gate.Call{App: app, Family: f.limit, From: c.proxies.ClientIP(r)})
 			writeRate(w.Header(), rate)
 			if err != nil {
-				compat.WriteError(w, refusal(err), nil)
-				return
+				return gate.Refusal(err)
 			}
 			h(w, r, app)
+			return nil
 		})
 	}
+}
+
+// groupUser is what stands before a GroupKey where an AppKey would be.
+const groupUser = "group-"
+
+// mountGroup registers routes that take the credentials of an app group. What its apps allow is asked app by app.
+func (c *core) mountGroup(mux *http.ServeMux, f family) func(pattern string, h gate.GroupHandler) {
+	return func(pattern string, h gate.GroupHandler) {
+		handle(mux, pattern, f, func(w http.ResponseWriter, r *http.Request, key, secret string) error {
+			key, isGroup := strings.CutPrefix(key, groupUser)
+			if !isGroup {
+				return gate.ErrUnknownGroup
+			}
+			group, err := c.gate.AuthenticateGroup(key, secret)
+			if err != nil {
+				return err
+			}
+			writeRate(w.Header(), ratelimit.State{Limit: ratelimit.Unlimited, Remaining: ratelimit.Unlimited, Reset: 60})
+			h(w, r, group)
+			return nil
+		})
+	}
+}
+
+// handle registers a route that reads credentials. call answers, or returns why it may not be made.
+func handle(mux *http.ServeMux, pattern string, f family, call func(w http.ResponseWriter, r *http.Request, key, secret string) error) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost && r.Method != http.MethodPut {
+			// Some clients send a body where none belongs. Left unread, it would reset an HTTP/2 stream.
+			_, _ = io.CopyN(io.Discard, r.Body, maxIgnoredBody)
+		}
+		key, secret, ok := compat.BasicAuth(r)
+		if !ok {
+			compat.WriteError(w, f.absent, nil)
+			return
+		}
+		switch err := call(w, r, key, secret); {
+		case err == nil:
+		case errors.Is(err, gate.ErrUnknownApp), errors.Is(err, gate.ErrUnknownGroup), errors.Is(err, gate.ErrUnknownDeveloper):
+			compat.WriteError(w, f.unknown, nil)
+		case errors.Is(err, gate.ErrWrongSecret):
+			compat.WriteError(w, f.wrong, nil)
+		default:
+			compat.WriteError(w, err, gate.Refusal(err))
+		}
+	})
 }
 
 // writeRate sends the limit under both of its names.
@@ -82,21 +115,4 @@ func writeRate(h http.Header, s ratelimit.State) {
 	h.Set("X-Rate-Limit-Quota", limit)
 	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(s.Remaining))
 	h.Set("X-Rate-Limit-Reset", strconv.Itoa(s.Reset))
-}
-
-func refusal(err error) *compat.Error {
-	var r *gate.RefusedError
-	if !errors.As(err, &r) {
-		return compat.Errorf(http.StatusInternalServerError, 1000, "internal error")
-	}
-	switch r.Reason {
-	case gate.NotEnabled:
-		return compat.Errorf(http.StatusForbidden, 2003, "The appKey is in black list.")
-	case gate.AddressNotAllowed:
-		return compat.Errorf(http.StatusForbidden, 2004, "The IP address of the caller is not in the white list of the app.")
-	case gate.TooManyCalls:
-		return compat.Errorf(http.StatusTooManyRequests, 2002, "%s", r.Detail)
-	default:
-		return compat.Errorf(http.StatusForbidden, 2005, "%s", r.Detail)
-	}
 }

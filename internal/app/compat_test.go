@@ -18,6 +18,9 @@ func TestCompatibilityTable(t *testing.T) {
 	note := func(pattern string, _ gate.Handler) { served = append(served, pattern) }
 	(&push.Service{}).CompatRoutes(note)
 	(&push.Service{}).CompatReportRoutes(note)
+	noteGroup := func(pattern string, _ gate.GroupHandler) { served = append(served, pattern) }
+	(&push.Service{}).CompatGroupRoutes(noteGroup)
+	(&push.Service{}).CompatGroupReportRoutes(noteGroup)
 	(&device.Registry{}).CompatRoutes(note)
 	doc, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {

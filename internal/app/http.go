@@ -74,6 +74,8 @@ func refuseLarge(next http.Handler) http.Handler {
 func (c *core) mountAll(mux *http.ServeMux) {
 	c.push.CompatRoutes(c.mountCompat(mux, pushFamily))
 	c.push.CompatReportRoutes(c.mountCompat(mux, reportFamily))
+	c.push.CompatGroupRoutes(c.mountGroup(mux, pushFamily))
+	c.push.CompatGroupReportRoutes(c.mountGroup(mux, reportFamily))
 	c.devices.CompatRoutes(c.mountCompat(mux, deviceFamily))
 	mux.Handle("/v3/", compat.Fallback(mux))
 	mux.Handle("/v1/", compat.Fallback(mux))

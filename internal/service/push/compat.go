@@ -17,6 +17,8 @@ var errInternal = compat.Errorf(http.StatusInternalServerError, 1000, "internal 
 func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
 	handle("POST /v3/push", s.compatPush(s.Accept))
 	handle("POST /v3/push/validate", s.compatPush(s.Validate))
+	handle("POST /v3/push/batch/regid/single", s.compatBatch("registration_id"))
+	handle("POST /v3/push/batch/alias/single", s.compatBatch("alias"))
 	handle("GET /v3/push/cid", s.compatCID)
 	handle("DELETE /v3/push/{msg_id}", s.compatWithdraw)
 }
@@ -29,12 +31,7 @@ type pushAnswer struct {
 
 func (s *Service) compatPush(act pushVerb) gate.Handler {
 	return func(w http.ResponseWriter, r *http.Request, app *gate.App) {
-		if r.Header.Get("X-Encrypt-Type") != "" {
-			// Public clients encrypt for a key that only the vendor can open.
-			compat.WriteError(w, compat.Errorf(400, 1003, "encrypted payloads need a server-side key that is not configured"), errInternal)
-			return
-		}
-		body, err := compat.Body(r, payload.MaxBody)
+		body, err := pushBody(r)
 		if err != nil {
 			compat.WriteError(w, err, errInternal)
 			return
@@ -51,6 +48,17 @@ func (s *Service) compatPush(act pushVerb) gate.Handler {
 		}
 		compat.Write(w, http.StatusOK, pushAnswer{SendNo: sendNo(accepted.SendNo), MsgID: FormatID(accepted.Msg)})
 	}
+}
+
+// errEncrypted: public clients encrypt for a key that only the vendor can open.
+var errEncrypted = compat.Errorf(400, 1003, "encrypted payloads need a server-side key that is not configured")
+
+// pushBody reads a push object that is not encrypted.
+func pushBody(r *http.Request) ([]byte, error) {
+	if r.Header.Get("X-Encrypt-Type") != "" {
+		return nil, errEncrypted
+	}
+	return compat.Body(r, payload.MaxBody)
 }
 
 // maxCIDs is how many keys one call may ask for; batch helpers of public clients ask for one per message.

@@ -22,6 +22,8 @@ func (s *Service) CompatReportRoutes(handle func(pattern string, h gate.Handler)
 	handle("GET /v3/received", s.compatReceived)
 	handle("GET /v3/received/detail", s.compatReceivedDetail)
 	handle("POST /v3/status/message", s.compatStatus)
+	handle("GET /v3/messages", paid(s.compatMessages))
+	handle("GET /v3/messages/detail", paid(s.compatMessagesDetail))
 }
 
 // errReportInternal is what a caller of the report API sees of a failure that is ours.
@@ -29,51 +31,33 @@ var errReportInternal = compat.Errorf(http.StatusInternalServerError, 10, "inter
 
 // refuse answers with a domain error, or logs what it is not to say.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	compat.WriteError(w, s.known(r, err), errInternal)
+}
+
+// known makes a coded refusal of what has one; the rest is logged.
+func (s *Service) known(r *http.Request, err error) error {
 	var known *compat.Error
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, errBusy):
-		err = compat.Errorf(http.StatusServiceUnavailable, 1030, "timed out, try again")
+		return compat.Errorf(http.StatusServiceUnavailable, 1030, "timed out, try again")
 	case db.IsFull(err):
 		s.log.Error("the database has no space left", "err", err)
-		err = compat.Errorf(http.StatusServiceUnavailable, 1030, "the server has no space left; nothing was stored")
+		return compat.Errorf(http.StatusServiceUnavailable, 1030, "the server has no space left; nothing was stored")
 	default:
 		s.log.Error("push call failed", "path", r.URL.Path, "err", err)
 	}
-	compat.WriteError(w, err, errInternal)
+	return err
 }
 
 const maxReported = 100
-
-// reported reads the list of message ids of a report call.
-func reported(r *http.Request) ([]int64, error) {
-	text := strings.TrimSpace(r.URL.Query().Get("msg_ids"))
-	if text == "" {
-		return nil, compat.Errorf(400, 1002, "Missing parameter: message ids")
-	}
-	parts := strings.Split(text, ",")
-	if len(parts) > maxReported {
-		return nil, compat.Errorf(400, 1003, "%d message ids are given, at most %d are allowed", len(parts), maxReported)
-	}
-	ids := make([]int64, 0, len(parts))
-	for _, part := range parts {
-		id, ok := ParseID(strings.TrimSpace(part))
-		if !ok && !digits(strings.TrimSpace(part)) {
-			return nil, compat.Errorf(400, 1003, "%q is not a message id", part)
-		}
-		if ok { // other numbers are ids that nobody has
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
 
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 func (s *Service) reportFunnels(w http.ResponseWriter, r *http.Request, app *gate.App, row func(Funnel) any) {
-	ids, err := reported(r)
+	ids, err := idList(r.URL.Query().Get("msg_ids"), maxReported)
 	if err != nil {
 		compat.WriteError(w, err, errReportInternal)
 		return
@@ -149,25 +133,18 @@ func (s *Service) compatReceivedDetail(w http.ResponseWriter, r *http.Request, a
 
 // delivered is the number for one platform, nil when it was not addressed.
 func (f *Funnel) delivered(p audience.Platform) *int64 {
-	c, addressed := f.ByPlatform[p]
-	if !addressed {
-		return nil
+	if c := f.on(p); c != nil {
+		return &c.Delivered
 	}
-	return &c.Delivered
+	return nil
 }
 
-// deliveredOwn is what the vendor counts under its own channel: Android, and with us the platforms it does not know.
+// deliveredOwn is what the vendor counts under its own channel.
 func (f *Funnel) deliveredOwn() *int64 {
-	var sum *int64
-	for _, p := range []audience.Platform{audience.Android, audience.Web, audience.Desktop, audience.IoT} {
-		if n := f.delivered(p); n != nil {
-			if sum == nil {
-				sum = new(int64)
-			}
-			*sum += *n
-		}
+	if c := f.own(); c != nil {
+		return &c.Delivered
 	}
-	return sum
+	return nil
 }
 
 // flexibleID accepts a message id as a number or as text.

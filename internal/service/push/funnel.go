@@ -13,6 +13,26 @@ type Funnel struct {
 	AcceptedAt int64 // Unix milliseconds
 	Total      Counts
 	ByPlatform map[audience.Platform]Counts
+	// Notification: it had one; otherwise it was a custom message alone.
+	Notification bool
+	// InApp: devices whose user turned notifications off were to show it inside the app.
+	InApp bool
+}
+
+func newFunnel(msg int64) *Funnel {
+	return &Funnel{Msg: msg, ByPlatform: make(map[audience.Platform]Counts)}
+}
+
+// include adds the numbers of another message.
+func (f *Funnel) include(o *Funnel) {
+	f.Total.add(o.Total)
+	for p, c := range o.ByPlatform {
+		sum := f.ByPlatform[p]
+		sum.add(c)
+		f.ByPlatform[p] = sum
+	}
+	f.Notification = f.Notification || o.Notification
+	f.InApp = f.InApp || o.InApp
 }
 
 // Funnels reports on messages of the app, in the order of ids. Ids that are not messages of this app are left out.
@@ -27,7 +47,12 @@ func (s *Service) Funnels(ctx context.Context, app int64, ids []int64) ([]Funnel
 		if m == nil || m.App != app || m.Kind != kindPush || found[id] != nil {
 			continue
 		}
-		f := &Funnel{Msg: id, AcceptedAt: m.AcceptedAt, ByPlatform: make(map[audience.Platform]Counts)}
+		push, err := m.decoded()
+		if err != nil {
+			return nil, err
+		}
+		f := newFunnel(id)
+		f.AcceptedAt, f.Notification, f.InApp = m.AcceptedAt, push.HasNotification, push.InApp
 		found[id] = f
 		if !m.Wide {
 			asRows = append(asRows, id)

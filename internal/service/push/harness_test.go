@@ -184,3 +184,11 @@ func wantCode(t testing.TB, err error, code int) {
 		t.Errorf("%v, want code %d", err, code)
 	}
 }
+
+// alias gives a device an alias.
+func (r *rig) alias(app *gate.App, d target, alias string) {
+	r.t.Helper()
+	if err := r.devices.SetProfile(context.Background(), app, d.ordinal, device.ProfileChange{Alias: &alias}, device.ByServer); err != nil {
+		r.t.Fatal(err)
+	}
+}

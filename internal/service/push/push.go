@@ -5,6 +5,8 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,8 @@ type Deps struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	// ClientIP of a request, for the allow-lists of the apps of a group. Optional.
+	ClientIP func(*http.Request) netip.Addr
 	// Node is the name under which this node numbers its broadcasts; unique among running nodes and runs.
 	Node string
 	// MaxRows is the largest number of targets kept as rows; 0: 1,000.
@@ -61,6 +65,7 @@ type Service struct {
 	log      *slog.Logger
 	metrics  *metrics
 	node     string
+	clientIP func(*http.Request) netip.Addr
 	maxRows  int
 
 	merges  chan *merge
@@ -95,7 +100,7 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push"
 func New(d Deps) *Service {
 	s := &Service{
 		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
-		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, maxRows: cmp.Or(d.MaxRows, maxRows),
+		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, clientIP: d.ClientIP, maxRows: cmp.Or(d.MaxRows, maxRows),
 		merges:  make(chan *merge, mergeQueue),
 		slots:   make(chan struct{}, maxBackground),
 		pending: newPending(),

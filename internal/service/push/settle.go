@@ -247,7 +247,7 @@ func (s *Service) deleteOld(ctx context.Context, now int64) error {
 		if err != nil {
 			return fmt.Errorf("push: delete cids: %w", err)
 		}
-		return nil
+		return deleteOldGroups(ctx, tx, now-retention.Milliseconds())
 	})
 }
 

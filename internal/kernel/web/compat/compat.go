@@ -32,23 +32,38 @@ func Errorf(httpStatus, code int, format string, args ...any) *Error {
 	return &Error{HTTP: httpStatus, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-type errorBody struct {
-	Error errorDetail `json:"error"`
+type envelope struct {
+	Error *ErrorBody `json:"error"`
 }
 
-type errorDetail struct {
+// ErrorBody is an error as answers carry it.
+type ErrorBody struct {
 	Code        int      `json:"code"`
 	Message     string   `json:"message"`
 	IllegalRIDs []string `json:"illegal_rids,omitempty"`
 }
 
-// WriteError writes the standard error envelope. An err that is not an *Error becomes internal (its text is not shown).
-func WriteError(w http.ResponseWriter, err error, internal *Error) {
+// BodyOf is an error for answers that carry one for each item. An err that is not an *Error becomes internal (its text
+// is not shown).
+func BodyOf(err error, internal *Error) *ErrorBody {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = internal
 	}
-	Write(w, e.HTTP, errorBody{Error: errorDetail{Code: e.Code, Message: e.Message, IllegalRIDs: e.IllegalRIDs}})
+	return &ErrorBody{Code: e.Code, Message: e.Message, IllegalRIDs: e.IllegalRIDs}
+}
+
+// ErrorEnvelope is the standard error envelope as a value, for answers that hold several.
+func ErrorEnvelope(err error, internal *Error) any { return envelope{Error: BodyOf(err, internal)} }
+
+// WriteError writes the standard error envelope. An err that is not an *Error becomes internal (its text is not shown).
+func WriteError(w http.ResponseWriter, err error, internal *Error) {
+	status := internal
+	var e *Error
+	if errors.As(err, &e) {
+		status = e
+	}
+	Write(w, status.HTTP, envelope{Error: BodyOf(err, internal)})
 }
 
 // WriteEmpty writes the success of an endpoint that has nothing to say.
