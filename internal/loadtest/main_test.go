@@ -79,6 +79,24 @@ func fakeServe(args []string) error {
 		}
 		_, _ = w.Write([]byte(`{"sendno":"0","msg_id":"1"}`))
 	})
+	mux.HandleFunc("POST /v3/push/batch/regid/single", func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			List map[string]struct {
+				Target  string `json:"target"`
+				Message struct {
+					Content string `json:"msg_content"`
+				} `json:"message"`
+			} `json:"pushlist"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			http.Error(w, "no", http.StatusBadRequest)
+			return
+		}
+		for _, push := range in.List {
+			devices.Push(push.Target, 1, fmt.Sprintf(`{"id":"1","type":"message","message":{"content":%q}}`, push.Message.Content))
+		}
+		_, _ = w.Write([]byte(`{"x":{"msg_id":"1"}}`))
+	})
 	var listeners []net.Listener
 	for _, at := range [][2]string{{"unix", filepath.Join(flag("data-dir"), "admin.sock")}, {"tcp", flag("internal-addr")}, {"tcp", flag("http-addr")}} {
 		l, err := net.Listen(at[0], at[1])

@@ -187,11 +187,14 @@ func (b *bench) direct(ctx context.Context, s *stage, t *Target) error {
 	if err != nil {
 		return err
 	}
-	d := directRun{stage: s, ids: a.IDs, callers: callers}
+	d := directRun{stage: s, appKey: t.AppKey, ids: a.IDs, callers: callers}
 	if err := d.flat(ctx, b.o.Duration, bare); err != nil {
 		return err
 	}
 	if err := d.paced(ctx, b.o.Duration, b.o.Pace); err != nil {
+		return err
+	}
+	if err := d.batches(ctx, b.o.Duration/2); err != nil {
 		return err
 	}
 	b.report.notef("%s: there is no peer in this run but the bare commit: %d goroutines, one row per transaction, the server's own store (group commit, fsync) in the same directory",
@@ -202,6 +205,7 @@ func (b *bench) direct(ctx context.Context, s *stage, t *Target) error {
 // directRun is pushes to one device each, from several callers.
 type directRun struct {
 	stage   *stage
+	appKey  string
 	ids     []string
 	callers []*caller
 }
