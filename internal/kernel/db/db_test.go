@@ -218,3 +218,36 @@ func BenchmarkGroupCommit(b *testing.B) {
 		}
 	})
 }
+
+// What waits for a commit happens once, before InTx returns, and never for what was rolled back.
+func TestAfterCommit(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := migrated(t, d)
+		var said []string
+		seen := -1
+		err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			tx.AfterCommit(func() { said = append(said, "first"); seen = count(t, d) })
+			tx.AfterCommit(func() { said = append(said, "second") })
+			return insert(1, "a")(ctx, tx)
+		})
+		if err != nil || len(said) != 2 || said[0] != "first" || seen != 1 {
+			t.Errorf("after a commit: %v, said %q, %d rows seen", err, said, seen)
+		}
+		broken := errors.New("broken")
+		err = d.InTx(ctx, func(_ context.Context, tx *db.Tx) error {
+			tx.AfterCommit(func() { t.Error("called after a rollback") })
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Error(err)
+		}
+		err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			tx.AfterCommit(func() { t.Error("called after a failed statement") })
+			return insert(1, "again")(ctx, tx)
+		})
+		if !db.IsUnique(err) {
+			t.Error(err)
+		}
+	})
+}

@@ -14,10 +14,22 @@ import (
 type Tx struct {
 	tx     *sql.Tx
 	writer *writer // nil on PostgreSQL
+	after  []func()
 }
 
 // SQL is the underlying transaction, for libraries that want one.
 func (t *Tx) SQL() *sql.Tx { return t.tx }
+
+// AfterCommit has fn called once the transaction is durable, before InTx returns, in the goroutine that called InTx. It
+// is not called when the transaction fails. For code that writes in a transaction of its caller and must then tell
+// somebody; like everything after a commit it may be lost in a crash.
+func (t *Tx) AfterCommit(fn func()) { t.after = append(t.after, fn) }
+
+func runAll(list []func()) {
+	for _, fn := range list {
+		fn()
+	}
+}
 
 // Exec runs a statement and returns the number of rows it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -96,12 +108,14 @@ func (d *DB) once(ctx context.Context, fn TxFunc) (err error) {
 		return fmt.Errorf("db: begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit this does nothing
-	if err := fn(ctx, &Tx{tx: tx}); err != nil {
+	t := &Tx{tx: tx}
+	if err := fn(ctx, t); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("db: commit: %w", err)
 	}
+	runAll(t.after)
 	return nil
 }
 

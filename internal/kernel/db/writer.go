@@ -43,6 +43,7 @@ type request struct {
 	ctx    context.Context
 	fn     TxFunc
 	err    error
+	after  []func() // of a function that succeeded
 	result chan error
 }
 
@@ -88,15 +89,23 @@ func (w *writer) run(ctx context.Context, urgent bool, fn TxFunc) error {
 	}
 	select {
 	case err := <-r.result:
-		return err
+		return r.finish(err)
 	case <-w.done:
 		select {
 		case err := <-r.result:
-			return err
+			return r.finish(err)
 		default:
 			return ErrClosed
 		}
 	}
+}
+
+// finish ends a transaction in its caller's goroutine.
+func (r *request) finish(err error) error {
+	if err == nil {
+		runAll(r.after)
+	}
+	return err
 }
 
 func (w *writer) loop() {
@@ -200,7 +209,11 @@ func (w *writer) runOne(tx *sql.Tx, r *request) (err error) {
 			err = fmt.Errorf("db: release savepoint: %w", e)
 		}
 	}()
-	return r.fn(ctx, t)
+	if err := r.fn(ctx, t); err != nil {
+		return err
+	}
+	r.after = t.after
+	return nil
 }
 
 // aborts: after these SQLite may already have rolled the whole transaction back, so what ran before in the group is
