@@ -23,8 +23,14 @@ func TestAnswers(t *testing.T) {
 		"illegal": {func(w *httptest.ResponseRecorder) {
 			WriteError(w, &Error{HTTP: 400, Code: 7003, Message: "m", IllegalRIDs: []string{"r"}}, internal)
 		}, 400, `{"error":{"code":7003,"message":"m","illegal_rids":["r"]}}`},
-		"unknown":  {func(w *httptest.ResponseRecorder) { WriteError(w, errors.New("secret detail"), internal) }, 500, `{"error":{"code":1000,"message":"Internal error."}}`},
-		"unusable": {func(w *httptest.ResponseRecorder) { Write(w, 200, func() {}) }, 500, `{"error":{"code":1000,"message":"internal error"}}`},
+		"unknown":       {func(w *httptest.ResponseRecorder) { WriteError(w, errors.New("secret detail"), internal) }, 500, `{"error":{"code":1000,"message":"Internal error."}}`},
+		"flat":          {func(w *httptest.ResponseRecorder) { WriteFlat(w, map[string]int{"n": 1}) }, 200, `{"code":0,"message":"success","data":{"n":1}}`},
+		"flat, no data": {func(w *httptest.ResponseRecorder) { WriteFlat(w, nil) }, 200, `{"code":0,"message":"success"}`},
+		"flat error": {func(w *httptest.ResponseRecorder) {
+			WriteFlatError(w, &Error{HTTP: 400, Code: 1003, Message: "m", IllegalRIDs: []string{"r"}}, internal)
+		}, 400, `{"code":1003,"message":"m"}`},
+		"flat, unknown": {func(w *httptest.ResponseRecorder) { WriteFlatError(w, errors.New("secret detail"), internal) }, 500, `{"code":1000,"message":"Internal error."}`},
+		"unusable":      {func(w *httptest.ResponseRecorder) { Write(w, 200, func() {}) }, 500, `{"error":{"code":1000,"message":"internal error"}}`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
