@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Error is an answer other than success. It is an error value, so domain code returns it as is.
@@ -27,9 +28,13 @@ type Error struct {
 // Error makes *Error an error.
 func (e *Error) Error() string { return fmt.Sprintf("%d: %s", e.Code, e.Message) }
 
-// Errorf builds an Error.
+// Errorf builds an Error. The words that a message must not contain are rewritten, wherever the arguments have them from.
 func Errorf(httpStatus, code int, format string, args ...any) *Error {
-	return &Error{HTTP: httpStatus, Code: code, Message: fmt.Sprintf(format, args...)}
+	message := fmt.Sprintf(format, args...)
+	for _, word := range [...]string{"msg_id", "schedule_id"} {
+		message = strings.ReplaceAll(message, word, strings.ReplaceAll(word, "_", " "))
+	}
+	return &Error{HTTP: httpStatus, Code: code, Message: message}
 }
 
 type envelope struct {

@@ -47,3 +47,11 @@ func TestAnswers(t *testing.T) {
 		})
 	}
 }
+
+// Two public clients take an answer with these words for a success.
+func TestErrorsNeverLookLikeSuccess(t *testing.T) {
+	t.Parallel()
+	if e := Errorf(400, 1003, "%s, %s", "override_msg_id", "schedule_ids"); e.Message != "override_msg id, schedule ids" {
+		t.Errorf("message %q", e.Message)
+	}
+}
