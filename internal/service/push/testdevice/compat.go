@@ -101,6 +101,11 @@ func (s *Service) list(r *http.Request, app *gate.App) (any, error) {
 		return nil, err
 	}
 	name, ordinal := query.Get("device_name"), int64(-1)
+	if name != "" {
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
+	}
 	if rid := query.Get("registration_id"); rid != "" && name == "" {
 		var known *compat.Error
 		o, err := s.listed(ctx, app, rid)

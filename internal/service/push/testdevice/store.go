@@ -76,7 +76,7 @@ func queryOrdinals(ctx context.Context, d *db.DB, app int64) ([]uint32, error) {
 
 // filter selects part of a list. replace takes the part out of the name: if that changes it, the name contains it. It
 // is the one test of substrings that is the same on both engines.
-const filter = `app_id = $1 and ($2 = '' or replace(name, $2, '') <> name) and ($3 < 0 or ordinal = $3)`
+const filter = `app_id = $1 and ($2 = '' or replace(name, $2, '') <> name) and (cast($3 as bigint) < 0 or ordinal = $3)`
 
 // queryPage reads a page of those whose name contains part ("" is all) and, unless it is negative, with that ordinal,
 // in the order in which they were added.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -198,6 +199,8 @@ func checkName(name string) error {
 		return invalid("device_name is needed")
 	case len(name) > maxNameBytes:
 		return invalid("device_name must not be longer than %d bytes", maxNameBytes)
+	case !utf8.ValidString(name):
+		return invalid("device_name must be valid UTF-8")
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return invalid("device_name must not contain control characters")
 	}

@@ -143,7 +143,7 @@ func TestBadInputStoresNothing(t *testing.T) {
 		r.refused(r.call("PUT", "/v3/test/model/update", body("n", mine))) // not on the list
 		r.refused(r.call("DELETE", "/v3/test/model/delete/nobody", ""))
 		r.refused(r.call("DELETE", "/v3/test/model/delete/"+other, ""))
-		for _, q := range []string{"page=1", "page_size=1", "page=0&page_size=1", "page=1&page_size=-1", "page=x&page_size=1", "page=1&page_size=1000001"} {
+		for _, q := range []string{"page=1", "page_size=1", "page=0&page_size=1", "page=1&page_size=-1", "page=x&page_size=1", "page=1&page_size=1000001", "device_name=%00", "&device_name=%ff"} {
 			r.refused(r.call("GET", "/v3/test/model/list?"+q, ""))
 		}
 		if got, err := r.Ordinals(context.Background(), 1); err != nil || !got.IsEmpty() {
@@ -163,7 +163,7 @@ func TestListIsBounded(t *testing.T) {
 		r := newRig(t, d)
 		err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			for i := range MaxDevices - 2 {
-				if err := insert(ctx, tx, 1, Device{Ordinal: 1_000_000 + uint32(i), Name: "x"}); err != nil {
+				if err := insert(ctx, tx, 1, Device{Ordinal: 4_000_000_000 + uint32(i), Name: "x"}); err != nil {
 					return err
 				}
 			}
@@ -171,6 +171,10 @@ func TestListIsBounded(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+		gone := r.devices.ID(1, 4_000_000_000)
+		if got := r.call("GET", "/v3/test/model/list?registration_id="+gone, ""); !strings.Contains(got, `"total":1,`) {
+			t.Errorf("the highest ordinals: %s", got)
 		}
 		// Of four at the same time two fit.
 		var wg sync.WaitGroup
