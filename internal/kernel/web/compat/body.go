@@ -13,14 +13,25 @@ import (
 // Body reads the whole body of a call, whatever media type it claims. Longer than limit bytes is 1005.
 func Body(r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge), int64(len(body)) > limit:
-		return nil, Errorf(http.StatusBadRequest, 1005, "body must not be larger than %d bytes", limit)
-	case err != nil:
-		return nil, Errorf(http.StatusBadRequest, 1003, "body could not be read: %s", err)
+	if err != nil {
+		return nil, unreadable(err, limit)
+	}
+	if int64(len(body)) > limit {
+		return nil, tooLarge(limit)
 	}
 	return body, nil
+}
+
+func tooLarge(limit int64) *Error {
+	return Errorf(http.StatusBadRequest, 1005, "body must not be larger than %d bytes", limit)
+}
+
+// unreadable is the answer to a body whose reader failed; limit is the one to name.
+func unreadable(err error, limit int64) *Error {
+	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
+		return tooLarge(limit)
+	}
+	return Errorf(http.StatusBadRequest, 1003, "body could not be read: %s", err)
 }
 
 // Decode unmarshals a JSON body as clients send it: empty and null are no body, an empty array is an empty object.
