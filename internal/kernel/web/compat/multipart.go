@@ -99,6 +99,10 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
+// Drain reads what is left of a body, at most limit bytes, before an answer that does not depend on it: a client that
+// reads the answer only after it has sent everything gets to see it.
+func Drain(r *http.Request, limit int64) { _, _ = io.CopyN(io.Discard, r.Body, limit) }
+
 func (b *bodyReader) drain() { _, _ = io.Copy(io.Discard, b) }
 
 // form is the state of reading one body.
