@@ -47,20 +47,28 @@ const maxIgnoredBody = 256 << 10
 func (c *core) mountCompat(mux *http.ServeMux, f family) func(pattern string, h gate.Handler) {
 	return func(pattern string, h gate.Handler) {
 		handle(mux, pattern, f, func(w http.ResponseWriter, r *http.Request, key, secret string) error {
-			app, err := c.gate.Authenticate(key, secret)
-			if err != nil {
-				return err
-			}
-			rate, err := c.gate.Admit(gate.Call{App: app, Family: f.limit, From: c.proxies.ClientIP(r)})
-			writeRate(w.Header(), rate)
-			if err != nil {
-				return gate.Refusal(err)
-			}
-			h(w, r, app)
-			return nil
+			return c.serveApp(w, r, f.limit, key, secret, h)
 		})
 	}
 }
+
+// serveApp answers a call with the credentials of an app, or returns why it may not be made.
+func (c *core) serveApp(w http.ResponseWriter, r *http.Request, limit gate.Family, key, secret string, h gate.Handler) error {
+	app, err := c.gate.Authenticate(key, secret)
+	if err != nil {
+		return err
+	}
+	rate, err := c.gate.Admit(gate.Call{App: app, Family: limit, From: c.proxies.ClientIP(r)})
+	writeRate(w.Header(), rate)
+	if err != nil {
+		return gate.Refusal(err)
+	}
+	h(w, r, app)
+	return nil
+}
+
+// unlimited is what callers are told whose calls are not counted.
+var unlimited = ratelimit.State{Limit: ratelimit.Unlimited, Remaining: ratelimit.Unlimited, Reset: 60}
 
 // groupUser is what stands before a GroupKey where an AppKey would be.
 const groupUser = "group-"
@@ -77,9 +85,28 @@ func (c *core) mountGroup(mux *http.ServeMux, f family) func(pattern string, h g
 			if err != nil {
 				return err
 			}
-			writeRate(w.Header(), ratelimit.State{Limit: ratelimit.Unlimited, Remaining: ratelimit.Unlimited, Reset: 60})
+			writeRate(w.Header(), unlimited)
 			h(w, r, group)
 			return nil
+		})
+	}
+}
+
+// mountFiles registers routes that take the credentials of an app or of a developer.
+func (c *core) mountFiles(mux *http.ServeMux) func(pattern string, app gate.Handler, developer gate.DeveloperHandler) {
+	f := pushFamily
+	f.limit = gate.FamilyFile
+	return func(pattern string, forApp gate.Handler, forDeveloper gate.DeveloperHandler) {
+		handle(mux, pattern, f, func(w http.ResponseWriter, r *http.Request, key, secret string) error {
+			developer, err := c.gate.AuthenticateDeveloper(key, secret)
+			if errors.Is(err, gate.ErrUnknownDeveloper) {
+				return c.serveApp(w, r, f.limit, key, secret, forApp)
+			}
+			if err == nil {
+				writeRate(w.Header(), unlimited)
+				forDeveloper(w, r, developer)
+			}
+			return err
 		})
 	}
 }

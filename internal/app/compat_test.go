@@ -22,6 +22,8 @@ func TestCompatibilityTable(t *testing.T) {
 	(&push.Service{}).CompatGroupRoutes(noteGroup)
 	(&push.Service{}).CompatGroupReportRoutes(noteGroup)
 	(&device.Registry{}).CompatRoutes(note)
+	(&push.Service{}).CompatDeviceRoutes(note)
+	(&push.Service{}).CompatFileRoutes(func(pattern string, _ gate.Handler, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	doc, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {
 		t.Fatal(err)

@@ -21,12 +21,14 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
 	"borealis/internal/kernel/audit"
+	"borealis/internal/kernel/blob"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/bus/outbox"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/config"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/jobs"
 	"borealis/internal/kernel/lease"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/secret"
@@ -55,6 +57,8 @@ type core struct {
 	keys     *secret.Keys
 	codec    *deviceid.Codec
 	outbox   *outbox.Outbox
+	blobs    *blob.Store
+	jobs     *jobs.Queue
 	leases   *lease.Keeper
 	gate     *gate.Gate
 	account  *account.Service
@@ -94,7 +98,8 @@ func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, 
 
 func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, at func(host string) []string, zone *time.Location, reg prometheus.Registerer) error {
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, push.Migrate, stat.Migrate,
+		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate,
+		push.Migrate, stat.Migrate,
 	} {
 		if err := migrate(ctx, c.db); err != nil {
 			return err
@@ -126,9 +131,12 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Acquired: func(ctx context.Context, p int, fence int64) { c.owner.acquired(ctx, p, fence) },
 		Lost:     func(p int) { c.owner.lost(p) },
 	})
+	c.blobs = blob.New(c.db, c.clock, c.log)
+	c.jobs = jobs.New(c.db, c.clock, c.log)
 	c.push = push.New(push.Deps{
 		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
-		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node, ClientIP: c.proxies.ClientIP,
+		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
+		Blobs: c.blobs, Zone: zone, ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.owner = newOwner(b, c.devices, c.push, c.presence, c.log)

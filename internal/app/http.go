@@ -77,6 +77,8 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	c.push.CompatGroupRoutes(c.mountGroup(mux, pushFamily))
 	c.push.CompatGroupReportRoutes(c.mountGroup(mux, reportFamily))
 	c.devices.CompatRoutes(c.mountCompat(mux, deviceFamily))
+	c.push.CompatDeviceRoutes(c.mountCompat(mux, deviceFamily))
+	c.push.CompatFileRoutes(c.mountFiles(mux))
 	mux.Handle("/v3/", compat.Fallback(mux))
 	mux.Handle("/v1/", compat.Fallback(mux))
 	c.mountNative(mux)

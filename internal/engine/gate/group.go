@@ -56,6 +56,9 @@ func (g *Gate) PublishDeveloper(d Developer) { g.developers.publish(d.Key, d.ID,
 // GroupByID returns the group with the internal number, or nil.
 func (g *Gate) GroupByID(id int64) *Group { return g.groups.get(id) }
 
+// DeveloperByID returns the developer with the internal number, or nil.
+func (g *Gate) DeveloperByID(id int64) *Developer { return g.developers.get(id) }
+
 // AuthenticateGroup finds the group of a pair of GroupKey (without "group-") and master secret.
 func (g *Gate) AuthenticateGroup(key, secret string) (*Group, error) {
 	group := g.groups.find(key)

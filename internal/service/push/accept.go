@@ -12,6 +12,7 @@ import (
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/clock"
+	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/payload"
 )
 
@@ -59,32 +60,31 @@ func (s *Service) ParseScheduled(app *gate.App, body []byte) (*payload.Push, err
 // Accept takes a push: it finds the targets and commits message, targets, cid and event in one transaction before it
 // returns, then hands the message to the edges. Refusals are *compat.Error with the vendor's code.
 func (s *Service) Accept(ctx context.Context, app *gate.App, p *payload.Push) (Accepted, error) {
-	return s.acceptAs(ctx, app, p, p.CID, nil)
+	return s.acceptAs(ctx, app, p, ofCaller(app, p))
 }
 
 // Fire accepts a push and runs also in the transaction that stores it. After an error nothing was stored.
 func (s *Service) Fire(ctx context.Context, app *gate.App, p *payload.Push, also Also) (int64, error) {
-	accepted, err := s.acceptAs(ctx, app, p, "", also)
+	accepted, err := s.acceptAs(ctx, app, p, terms{also: also, files: file.Owner{App: app.ID}})
 	return accepted.Msg, err
 }
 
-// acceptAs is Accept under a cid of the caller's choice, "" for none.
-func (s *Service) acceptAs(ctx context.Context, app *gate.App, p *payload.Push, cid string, also Also) (Accepted, error) {
+// acceptAs is Accept under terms of the caller's choice.
+func (s *Service) acceptAs(ctx context.Context, app *gate.App, p *payload.Push, terms terms) (Accepted, error) {
 	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
 	defer cancel()
 	now := clock.Millis(s.clock.Now())
-	if cid != "" {
-		if first, err := queryCID(ctx, s.db, app.ID, cid, now); err != nil {
+	if terms.cid != "" {
+		if first, err := queryCID(ctx, s.db, app.ID, terms.cid, now); err != nil {
 			return Accepted{}, err
 		} else if first != nil {
 			return *first, nil
 		}
 	}
-	o, err := s.prepare(ctx, app, p, now)
+	o, err := s.prepare(ctx, app, p, now, terms)
 	if err != nil {
 		return Accepted{}, err
 	}
-	o.cid, o.also = cid, also
 	if err := errors.Join(s.commit(ctx, o), o.err); err != nil {
 		return Accepted{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) AcceptAll(ctx context.Context, app *gate.App, pushes []*payloa
 				continue
 			}
 		}
-		o, err := s.prepare(ctx, app, p, now)
+		o, err := s.prepare(ctx, app, p, now, ofCaller(app, p))
 		if err != nil {
 			results[i].Err = err
 			continue
@@ -142,7 +142,7 @@ const parallelCommits = 32
 
 // Validate does everything Accept does, short of keeping and sending.
 func (s *Service) Validate(ctx context.Context, app *gate.App, p *payload.Push) (Accepted, error) {
-	o, err := s.prepare(ctx, app, p, clock.Millis(s.clock.Now()))
+	o, err := s.prepare(ctx, app, p, clock.Millis(s.clock.Now()), ofCaller(app, p))
 	if err != nil {
 		return Accepted{}, err
 	}

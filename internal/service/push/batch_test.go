@@ -129,7 +129,7 @@ func TestGroupPush(t *testing.T) {
 		send := func(body string) map[string]json.RawMessage {
 			t.Helper()
 			w := httptest.NewRecorder()
-			r.compatGroupPush(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)), group)
+			r.groupPush(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)), group, false)
 			var out map[string]json.RawMessage
 			if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != 200 {
 				t.Fatalf("%d %s", w.Code, w.Body)

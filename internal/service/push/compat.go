@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -16,11 +17,21 @@ var errInternal = compat.Errorf(http.StatusInternalServerError, 1000, "internal 
 // CompatRoutes names the push calls; CompatReportRoutes the report calls.
 func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
 	handle("POST /v3/push", s.compatPush(s.Accept))
+	handle("POST /v3/push/file", s.compatPush(s.acceptFile))
 	handle("POST /v3/push/validate", s.compatPush(s.Validate))
 	handle("POST /v3/push/batch/regid/single", s.compatBatch("registration_id"))
 	handle("POST /v3/push/batch/alias/single", s.compatBatch("alias"))
 	handle("GET /v3/push/cid", s.compatCID)
 	handle("DELETE /v3/push/{msg_id}", s.compatWithdraw)
+	s.plans.CompatRoutes(handle)
+}
+
+// acceptFile takes a push to the devices of a file.
+func (s *Service) acceptFile(ctx context.Context, app *gate.App, p *payload.Push) (Accepted, error) {
+	if p.Audience.FileID == "" {
+		return Accepted{}, errNoFile
+	}
+	return s.Accept(ctx, app, p)
 }
 
 // pushAnswer has exactly these members: one public client refuses others.

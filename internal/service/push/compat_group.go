@@ -12,7 +12,8 @@ import (
 
 // CompatGroupRoutes names the calls with the credentials of an app group.
 func (s *Service) CompatGroupRoutes(handle func(pattern string, h gate.GroupHandler)) {
-	handle("POST /v3/grouppush", s.compatGroupPush)
+	handle("POST /v3/grouppush", s.compatGroupPush(false))
+	handle("POST /v3/grouppush/file", s.compatGroupPush(true))
 }
 
 // CompatGroupReportRoutes names the reports with the credentials of an app group.
@@ -20,7 +21,12 @@ func (s *Service) CompatGroupReportRoutes(handle func(pattern string, h gate.Gro
 	handle("GET /v3/group/messages/detail", s.compatGroupDetail)
 }
 
-func (s *Service) compatGroupPush(w http.ResponseWriter, r *http.Request, group *gate.Group) {
+// compatGroupPush answers a push to a group; byFile: to the devices of a file.
+func (s *Service) compatGroupPush(byFile bool) gate.GroupHandler {
+	return func(w http.ResponseWriter, r *http.Request, group *gate.Group) { s.groupPush(w, r, group, byFile) }
+}
+
+func (s *Service) groupPush(w http.ResponseWriter, r *http.Request, group *gate.Group, byFile bool) {
 	body, err := pushBody(r)
 	if err != nil {
 		compat.WriteError(w, err, errInternal)
@@ -28,6 +34,15 @@ func (s *Service) compatGroupPush(w http.ResponseWriter, r *http.Request, group 
 	}
 	// The rules of single apps (unknown keys, times to live) are those of the vendor here; a cid need not name one app.
 	p, err := payload.Parse(body, payload.Rules{})
+	if err != nil {
+		compat.WriteError(w, err, errInternal)
+		return
+	}
+	if byFile && p.Audience.FileID == "" {
+		err = errNoFile
+	} else if d := s.gate.DeveloperByID(group.Developer); p.Audience.FileID != "" && (d == nil || !d.Files) {
+		err = compat.Errorf(http.StatusForbidden, 2007, "the developer of the group has no permission to push by file")
+	}
 	if err != nil {
 		compat.WriteError(w, err, errInternal)
 		return

@@ -13,6 +13,7 @@ import (
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/payload"
 )
 
@@ -57,8 +58,11 @@ func (s *Service) AcceptGroup(ctx context.Context, group *gate.Group, p *payload
 				return nil
 			}
 			// The apps' own cids begin with their keys, so this name is free.
-			r.Accepted, r.Err = s.acceptAs(ctx, app, p, "group-"+strconv.FormatInt(id, 10), func(ctx context.Context, tx *db.Tx, msg int64) error {
-				return insertGroupPart(ctx, tx, id, app.ID, msg)
+			r.Accepted, r.Err = s.acceptAs(ctx, app, p, terms{
+				cid: "group-" + strconv.FormatInt(id, 10), files: file.Owner{Developer: group.Developer},
+				also: func(ctx context.Context, tx *db.Tx, msg int64) error {
+					return insertGroupPart(ctx, tx, id, app.ID, msg)
+				},
 			})
 			return nil
 		})

@@ -18,6 +18,7 @@ import (
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/blob"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/bus/bustest"
 	"borealis/internal/kernel/bus/outbox"
@@ -75,7 +76,7 @@ const smallRows = 3
 func newRig(t testing.TB, d *db.DB) *rig {
 	t.Helper()
 	ctx := context.Background()
-	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, Migrate} {
 		if err := migrate(ctx, d); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +117,7 @@ func (r *rig) boot() {
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", MaxRows: smallRows,
+		Metrics: prometheus.NewRegistry(), Node: "n", Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

@@ -11,7 +11,9 @@ import (
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/payload"
+	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/pushevent"
 )
 
@@ -26,13 +28,27 @@ const (
 // when the push repeats a cid.
 type Also func(ctx context.Context, tx *db.Tx, msg int64) error
 
+// terms are what comes with a push beside itself.
+type terms struct {
+	// cid under which a repetition gets the first answer; empty: none.
+	cid string
+	// also runs in the transaction that stores the push. Optional.
+	also Also
+	// files is whose files the audience may name.
+	files file.Owner
+}
+
+// ofCaller are the terms of a push that an app itself sends.
+func ofCaller(app *gate.App, p *payload.Push) terms {
+	return terms{cid: p.CID, files: file.Owner{App: app.ID}}
+}
+
 // order is a push that was found good, to be stored.
 type order struct {
-	app  *gate.App
-	m    *message
-	t    *targets
-	cid  string
-	also Also
+	terms
+	app *gate.App
+	m   *message
+	t   *targets
 
 	// What commit makes of it.
 	accepted Accepted
@@ -41,7 +57,7 @@ type order struct {
 }
 
 // prepare builds the message and finds its targets. The result is for commit; a refusal is a *compat.Error.
-func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, now int64) (*order, error) {
+func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, now int64, terms terms) (*order, error) {
 	msg, err := s.ids.Next(ctx)
 	if err != nil {
 		return nil, err
@@ -55,7 +71,7 @@ func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, n
 	if err := s.checkOverride(ctx, m); err != nil {
 		return nil, err
 	}
-	t, err := s.target(ctx, app, m, p)
+	t, err := s.target(ctx, app, m, p, terms.files)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +82,7 @@ func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, n
 		t.widen()
 	}
 	m.Wide = t.many != nil
-	return &order{app: app, m: m, t: t, cid: p.CID, accepted: Accepted{m.ID, m.SendNo}}, nil
+	return &order{terms: terms, app: app, m: m, t: t, accepted: Accepted{m.ID, m.SendNo}}, nil
 }
 
 // setEnd fixes when the message ends. Each target of a paced one has the whole time to live from its own release.
@@ -157,6 +173,11 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	}
 	if err := s.replaceNow(ctx, tx, m); err != nil {
 		return err
+	}
+	if m.push != nil && m.push.Options.BusinessOperationCode != "" {
+		if err := plan.Used(ctx, tx, m.App, m.push.Options.BusinessOperationCode, m.AcceptedAt); err != nil {
+			return err
+		}
 	}
 	if o.also != nil {
 		if err := o.also(ctx, tx, m.ID); err != nil {

@@ -17,6 +17,7 @@ import (
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/blob"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/bus/outbox"
 	"borealis/internal/kernel/clock"
@@ -42,6 +43,10 @@ type Deps struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	// Blobs keep what is uploaded.
+	Blobs *blob.Store
+	// Zone of times in answers that belong to no app.
+	Zone *time.Location
 	// ClientIP of a request, for the allow-lists of the apps of a group. Optional.
 	ClientIP func(*http.Request) netip.Addr
 	// Node is the name under which this node numbers its broadcasts; unique among running nodes and runs.
@@ -67,6 +72,7 @@ type Service struct {
 	node     string
 	clientIP func(*http.Request) netip.Addr
 	maxRows  int
+	parts
 
 	merges  chan *merge
 	slots   chan struct{} // of background work
@@ -93,14 +99,11 @@ type ownership struct {
 	noticed atomic.Int64
 }
 
-// Migrate brings the package's tables forward.
-func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push", migrations) }
-
 // New returns the service. Run runs its loops.
 func New(d Deps) *Service {
 	s := &Service{
 		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
-		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, clientIP: d.ClientIP, maxRows: cmp.Or(d.MaxRows, maxRows),
+		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, clientIP: d.ClientIP, maxRows: cmp.Or(d.MaxRows, maxRows), parts: newParts(&d),
 		merges:  make(chan *merge, mergeQueue),
 		slots:   make(chan struct{}, maxBackground),
 		pending: newPending(),
@@ -127,6 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
 	wg.Go(func() { s.every(ctx, paceTick, s.releasePaced) })
 	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })
+	s.run(ctx, &wg, func(err error) { s.log.Error("a part of the push service ended", "err", err) })
 	return s.runMerger(ctx)
 }
 

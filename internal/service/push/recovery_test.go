@@ -86,7 +86,7 @@ func (r *rig) storeOnly(app *gate.App, to ...target) int64 {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	o, err := r.prepare(ctx, app, p, r.fake.Now().UnixMilli())
+	o, err := r.prepare(ctx, app, p, r.fake.Now().UnixMilli(), ofCaller(app, p))
 	if err != nil {
 		r.t.Fatal(err)
 	}

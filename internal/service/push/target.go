@@ -10,6 +10,7 @@ import (
 	"borealis/internal/engine/deviceid"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/payload"
 )
 
@@ -64,7 +65,7 @@ func (t *targets) all() *roaring.Bitmap {
 }
 
 // target evaluates the audience and drops devices of platforms for which the push has no content.
-func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payload.Push) (*targets, error) {
+func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payload.Push, files file.Owner) (*targets, error) {
 	a := &p.Audience
 	if !a.All && a.FileID == "" && a.LiveActivityID == "" && len(a.Tag)+len(a.TagAnd)+len(a.TagNot)+len(a.Alias)+
 		len(a.RegistrationID)+len(a.Segment)+len(a.ABTest) == 0 {
@@ -86,7 +87,7 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 		}
 		expr.Ordinals, expr.HasOrdinals = ordinals, true
 	}
-	within, err := s.within(ctx, app, p)
+	within, err := s.within(ctx, app, p, files)
 	if err != nil {
 		return nil, err
 	}
@@ -107,12 +108,15 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 }
 
 // within is the intersection of what the push demands beside tags, aliases and ids, nil if it demands nothing.
-func (s *Service) within(ctx context.Context, app *gate.App, p *payload.Push) (*roaring.Bitmap, error) {
+func (s *Service) within(ctx context.Context, app *gate.App, p *payload.Push, files file.Owner) (*roaring.Bitmap, error) {
 	var out *roaring.Bitmap
 	for _, demand := range []struct {
 		made bool
 		set  func() (*roaring.Bitmap, error)
-	}{} {
+	}{
+		{p.Audience.FileID != "", func() (*roaring.Bitmap, error) { return s.listed(ctx, app, files, p.Audience.FileID) }},
+		{p.Options.TestModel, func() (*roaring.Bitmap, error) { return s.testDevices.Ordinals(ctx, app.ID) }},
+	} {
 		if !demand.made {
 			continue
 		}
@@ -127,6 +131,33 @@ func (s *Service) within(ctx context.Context, app *gate.App, p *payload.Push) (*
 		out.And(set)
 	}
 	return out, nil
+}
+
+// listed is the set of the devices that a file names.
+func (s *Service) listed(ctx context.Context, app *gate.App, owner file.Owner, id string) (*roaring.Bitmap, error) {
+	kind, lines, err := s.files.Lines(ctx, owner, id)
+	if err != nil {
+		return nil, err
+	}
+	out := roaring.New()
+	batch := make([]string, 0, maxRows)
+	flush := func() {
+		ordinals, _ := s.devices.Resolve(app, batch)
+		out.AddMany(ordinals)
+		batch = batch[:0]
+	}
+	err = lines(func(line string) error {
+		if kind == file.KindAlias {
+			out.AddMany(s.audience.DevicesOfAlias(app.ID, line))
+			return ctx.Err()
+		}
+		if batch = append(batch, line); len(batch) == cap(batch) {
+			flush()
+		}
+		return ctx.Err()
+	})
+	flush()
+	return out, err
 }
 
 // split keeps a small set as a list and a large one by platform.
