@@ -88,8 +88,13 @@ func appendDecoded(dst, src []byte) []byte {
 
 // appendQuoted appends text as a JSON string with as few escapes as JSON allows. Text is valid UTF-8.
 func appendQuoted[T string | []byte](dst []byte, text T) []byte {
+	return append(AppendEscaped(append(dst, '"'), text), '"')
+}
+
+// AppendEscaped appends text as it stands between the quotes of a JSON string, with as few escapes as JSON allows. Text is
+// valid UTF-8.
+func AppendEscaped[T string | []byte](dst []byte, text T) []byte {
 	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
 	for i := range len(text) {
 		switch b := text[i]; {
 		case b == '"' || b == '\\':
@@ -110,5 +115,5 @@ func appendQuoted[T string | []byte](dst []byte, text T) []byte {
 			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
 		}
 	}
-	return append(dst, '"')
+	return dst
 }
