@@ -16,6 +16,8 @@ const (
 	Disabled State = "disabled"
 	// Suspended by the operator, as a sanction.
 	Suspended State = "suspended"
+	// Deleted for good: its credentials are those of no app, devices are disconnected.
+	Deleted State = "deleted"
 )
 
 // App is what the platform knows of one app. It is immutable.

@@ -15,7 +15,8 @@ type fact[T any] struct {
 	revision int64
 }
 
-// publish makes a value known unless what is known of the same number is newer.
+// publish makes a value known unless what is known of the same number is newer. With an empty key it is found by its
+// number only.
 func (f *facts[T]) publish(key string, id, revision int64, value *T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,15 +29,15 @@ func (f *facts[T]) publish(key string, id, revision int64, value *T) {
 		}
 		delete(f.byKey, old.key)
 	}
-	f.byKey[key], f.byID[id] = value, fact[T]{value, key, revision}
+	f.byID[id] = fact[T]{value, key, revision}
+	if key != "" {
+		f.byKey[key] = value
+	}
 }
 
-func (f *facts[T]) withdraw(id int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.byKey, f.byID[id].key)
-	delete(f.byID, id)
-}
+// withdraw forgets a value, except for the revision that ended it: an older fact that is still on its way must not bring
+// it back.
+func (f *facts[T]) withdraw(id, revision int64) { f.publish("", id, revision, nil) }
 
 // find returns the value with the public key, or nil.
 func (f *facts[T]) find(key string) *T {
@@ -57,7 +58,7 @@ func (f *facts[T]) each(yield func(*T) bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	for _, x := range f.byID {
-		if !yield(x.value) {
+		if x.value != nil && !yield(x.value) {
 			return
 		}
 	}

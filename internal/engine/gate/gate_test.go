@@ -157,9 +157,30 @@ func TestGroupsAndDevelopersHaveCredentialsOfTheirOwn(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	g.WithdrawGroup(1)
-	if _, err := g.AuthenticateGroup("group", "secret"); !errors.Is(err, gate.ErrUnknownGroup) {
+	g.WithdrawGroup(1, 3)
+	g.PublishGroup(gate.Group{ID: 1, Key: "group", SecretHash: hash, Revision: 2}) // read before it was withdrawn
+	if _, err := g.AuthenticateGroup("group", "secret"); !errors.Is(err, gate.ErrUnknownGroup) || g.GroupByID(1) != nil {
 		t.Errorf("a withdrawn group: %v", err)
+	}
+}
+
+func TestDeletedAppHasNoCredentials(t *testing.T) {
+	t.Parallel()
+	g, _ := newGate()
+	app := gate.App{ID: 1, Key: "app", SecretHash: sha256.Sum256([]byte("secret")), State: gate.Enabled, Revision: 1}
+	g.Publish(app)
+	gone := app
+	gone.State, gone.Revision = gate.Deleted, 2
+	g.Publish(gone)
+	g.Publish(app) // read before it was deleted
+	if _, err := g.Authenticate("app", "secret"); !errors.Is(err, gate.ErrUnknownApp) || g.App("app") != nil {
+		t.Errorf("a deleted app: %v", err)
+	}
+	for a := range g.Apps {
+		t.Errorf("listed: %+v", a)
+	}
+	if known := g.AppByID(1); known == nil || known.State != gate.Deleted {
+		t.Errorf("by number: %+v", known)
 	}
 }
 

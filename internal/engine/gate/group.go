@@ -47,8 +47,8 @@ func (g *Gate) PublishGroup(group Group) {
 	g.groups.publish(group.Key, group.ID, group.Revision, &group)
 }
 
-// WithdrawGroup forgets a group.
-func (g *Gate) WithdrawGroup(id int64) { g.groups.withdraw(id) }
+// WithdrawGroup forgets a group as of a revision: facts that are older do not bring it back.
+func (g *Gate) WithdrawGroup(id, revision int64) { g.groups.withdraw(id, revision) }
 
 // PublishDeveloper makes a developer known, or replaces what was known of them unless that is newer.
 func (g *Gate) PublishDeveloper(d Developer) { g.developers.publish(d.Key, d.ID, d.Revision, &d) }
