@@ -18,7 +18,7 @@ import (
 var migrations embed.FS
 
 const (
-	// subjectChanged tells the other nodes that an app changed.
+	// subjectChanged tells the other nodes that an app, a developer or a group changed.
 	subjectChanged = "account.app.changed"
 	reloadEvery    = 30 * time.Second
 )
@@ -38,6 +38,9 @@ type Service struct {
 	audit  *audit.Log
 	clock  clock.Clock
 	log    *slog.Logger
+
+	// decoders has a place for every PKCS#12 file that may be read at once.
+	decoders chan struct{}
 }
 
 // Migrate brings the package's tables forward.
@@ -45,21 +48,44 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "accou
 
 // New returns the service; Run keeps the gate current.
 func New(d *db.DB, b *bus.Bus, g *gate.Gate, sealer Sealer, trail *audit.Log, c clock.Clock, log *slog.Logger) *Service {
-	return &Service{db: d, bus: b, gate: g, sealer: sealer, audit: trail, clock: c, log: log}
+	return &Service{db: d, bus: b, gate: g, sealer: sealer, audit: trail, clock: c, log: log, decoders: make(chan struct{}, maxDecoders)}
 }
 
-// Load publishes every app into the gate.
+// Load publishes every app, developer and group into the gate, and what was deleted.
 func (s *Service) Load(ctx context.Context) error {
-	rows, err := queryApps(ctx, s.db)
+	apps, err := queryApps(ctx, s.db)
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
+	for _, row := range apps {
 		s.gate.Publish(row.App.App)
+	}
+	developers, err := queryDevelopers(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	for _, row := range developers {
+		s.gate.PublishDeveloper(row.Developer.Developer)
+	}
+	groups, err := queryGroups(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	for _, row := range groups {
+		s.publishGroup(row)
 	}
 	return nil
 }
 
+func (s *Service) publishGroup(row *groupRow) {
+	if row.deleted {
+		s.gate.WithdrawGroup(row.ID, row.Revision)
+		return
+	}
+	s.gate.PublishGroup(row.Group.Group)
+}
+
+// changed names what changed by its key; the others load everything.
 type changed struct {
 	Key string `cbor:"1,keyasint"`
 }
@@ -87,21 +113,33 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-wake:
 		}
 		if err := s.Load(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("apps not reloaded", "err", err)
+			s.log.Warn("apps, developers and groups not reloaded", "err", err)
 		}
 	}
 }
 
-// announce makes a committed change known: to this node at once, to the others by message.
+// announce makes a committed change of an app known: to this node at once, to the others by message.
 func (s *Service) announce(app gate.App) {
 	s.gate.Publish(app)
-	for subject, msg := range map[string]any{
-		subjectChanged:       changed{app.Key},
-		edgewire.SubjectApps: Facts(&app),
-	} {
-		if err := s.bus.Publish(subject, msg); err != nil {
-			s.log.Warn("change of an app not announced; nodes notice within half a minute", "app", app.Key, "err", err)
-		}
+	s.tell(app.Key)
+	if err := s.bus.Publish(edgewire.SubjectApps, Facts(&app)); err != nil {
+		s.log.Warn("change of an app not told to the edges", "app", app.Key, "err", err)
+	}
+}
+
+func (s *Service) announceDeveloper(d gate.Developer) {
+	s.gate.PublishDeveloper(d)
+	s.tell(d.Key)
+}
+
+func (s *Service) announceGroup(row *groupRow) {
+	s.publishGroup(row)
+	s.tell(row.Key)
+}
+
+func (s *Service) tell(key string) {
+	if err := s.bus.Publish(subjectChanged, changed{key}); err != nil {
+		s.log.Warn("change not announced; nodes notice within half a minute", "key", key, "err", err)
 	}
 }
 

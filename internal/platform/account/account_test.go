@@ -29,6 +29,8 @@ type node struct {
 	audit *audit.Log
 }
 
+var start = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
 var keys = sync.OnceValue(secret.Generate)
 
 func newNode(t *testing.T, d *db.DB, b *bus.Bus) *node {
@@ -37,7 +39,7 @@ func newNode(t *testing.T, d *db.DB, b *bus.Bus) *node {
 	if err := errors.Join(audit.Migrate(ctx, d), account.Migrate(ctx, d)); err != nil {
 		t.Fatal(err)
 	}
-	fake := clock.NewFake(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	fake := clock.NewFake(start)
 	n := &node{gate: gate.New(ratelimit.NewWindows[gate.RateKey](fake, time.Minute, 100)), audit: audit.New(fake, make([]byte, 32))}
 	n.Service = account.New(d, b, n.gate, keys(), n.audit, fake, slog.New(slog.DiscardHandler))
 	return n

@@ -2,35 +2,38 @@ package account
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
-	"borealis/internal/kernel/id"
 )
 
-// ErrNotFound says that no app has the key.
-var ErrNotFound = errors.New("no app has this key")
-
-// maxName bounds the name of an app, in characters.
-const maxName = 100
+// Refusals of verbs.
+var (
+	// ErrNotFound says that no app has the key.
+	ErrNotFound = errors.New("no app has this key")
+	// ErrDeleted says that the app was deleted; its row is there for the audit log only.
+	ErrDeleted = errors.New("the app is deleted")
+)
 
 // App is an app as its owner sees it.
 type App struct {
 	gate.App
 	// MasterSecret, 24 characters; the password of the server API.
 	MasterSecret string
-	CreatedAt    time.Time
+	// Developer is the number of the developer it belongs to, 0: none.
+	Developer int64
+	// Package is its Android package name, "": none was given.
+	Package   string
+	CreatedAt time.Time
 }
 
-// InvalidError is a value that an app cannot have.
+// InvalidError is a value that an app, a developer or a group cannot have.
 type InvalidError struct{ Field, Reason string }
 
 // Error makes *InvalidError an error.
@@ -38,38 +41,17 @@ func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 
 // CreateApp makes an app with new keys. actor is who does it, for the audit log.
 func (s *Service) CreateApp(ctx context.Context, actor, name string) (*App, error) {
-	name = strings.TrimSpace(name)
-	switch n := utf8.RuneCountInString(name); {
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
-		return nil, &InvalidError{"name", "must be plain text"}
-	case n == 0:
-		return nil, &InvalidError{"name", "must not be empty"}
-	case n > maxName:
-		return nil, &InvalidError{"name", fmt.Sprintf("has %d characters, at most %d are allowed", n, maxName)}
-	}
-	app := &App{
-		App:          gate.App{Key: id.NewKey(), Name: name, State: gate.Enabled, Settings: gate.DefaultSettings(), Revision: 1},
-		MasterSecret: id.NewKey(),
-		CreatedAt:    s.clock.Now().Truncate(time.Millisecond),
-	}
-	app.SecretHash = sha256.Sum256([]byte(app.MasterSecret))
-	sealed, err := s.sealer.Seal([]byte(app.MasterSecret), secretPlace(app.Key))
+	name, err := checkName("name", name)
 	if err != nil {
-		return nil, fmt.Errorf("account: seal master secret: %w", err)
+		return nil, err
 	}
-	create := func(ctx context.Context, tx *db.Tx) error {
-		if err := insertApp(ctx, tx, app, sealed); err != nil {
-			return err
-		}
-		return s.audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "app.create", Object: "app/" + app.Key, Detail: map[string]string{"name": name}})
+	app, sealed, err := s.newApp(name)
+	if err != nil {
+		return nil, err
 	}
-	err = s.db.InTx(ctx, create)
-	for range maxCollisions {
-		if !db.IsUnique(err) {
-			break
-		}
-		err = s.db.InTx(ctx, create)
-	}
+	err = s.insert(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.insertApp(ctx, tx, actor, app, sealed)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("account: create app: %w", err)
 	}
@@ -77,59 +59,87 @@ func (s *Service) CreateApp(ctx context.Context, actor, name string) (*App, erro
 	return app, nil
 }
 
-// maxCollisions: two creators at once take the same number on PostgreSQL; the later one takes the next.
-const maxCollisions = 10
+// newApp is an app that is not stored yet, with its sealed secret.
+func (s *Service) newApp(name string) (app *App, sealed string, err error) {
+	c, err := s.newCredential(appSecret)
+	if err != nil {
+		return nil, "", err
+	}
+	return &App{
+		App:          gate.App{Key: c.key, Name: name, SecretHash: c.hash, State: gate.Enabled, Settings: gate.DefaultSettings(), Revision: 1},
+		MasterSecret: c.secret,
+		CreatedAt:    s.clock.Now().Truncate(time.Millisecond),
+	}, c.sealed, nil
+}
 
-// secretPlace binds a sealed master secret to its app.
-func secretPlace(key string) []byte { return []byte("account_app/" + key) }
+func (s *Service) insertApp(ctx context.Context, tx *db.Tx, actor string, app *App, sealed string) error {
+	if err := insertApp(ctx, tx, app, sealed); err != nil {
+		return err
+	}
+	detail := map[string]string{"name": app.Name}
+	if app.Package != "" {
+		detail["package"] = app.Package
+	}
+	return s.audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "app.create", Object: "app/" + app.Key, Detail: detail})
+}
 
-// Apps lists all apps in order of creation, without their secrets.
+// Apps lists the apps that are not deleted in order of creation, without their secrets.
 func (s *Service) Apps(ctx context.Context) ([]App, error) {
 	rows, err := queryApps(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}
-	apps := make([]App, len(rows))
-	for i, r := range rows {
-		apps[i] = r.App
+	apps := make([]App, 0, len(rows))
+	for _, r := range rows {
+		if r.State != gate.Deleted {
+			apps = append(apps, r.App)
+		}
 	}
 	return apps, nil
 }
 
-// App finds an app by its key, with its secret.
+// App finds an app by its key, deleted ones too, with its secret. It fails with ErrNotFound.
 func (s *Service) App(ctx context.Context, key string) (*App, error) {
 	row, err := queryApp(ctx, s.db, key)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.sealer.Open(row.sealed, secretPlace(key))
-	if err != nil {
-		return nil, fmt.Errorf("account: open master secret of %s: %w", key, err)
+	return s.withSecret(row)
+}
+
+func (s *Service) withSecret(row *appRow) (*App, error) {
+	var err error
+	if row.MasterSecret, err = s.openSecret(appSecret, row.Key, row.sealed); err != nil {
+		return nil, err
 	}
-	row.MasterSecret = string(secret)
 	return &row.App, nil
 }
 
-// Assignment is one "name=value" of `app set`.
+// Assignment is one "name=value" of `app set`, `developer set` or `group set`.
 type Assignment struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// SetApp changes settings, or one of "name", "state" and "limits" (a preset), all or none.
+// SetApp changes settings, or one of "name", "state", "limits" (a preset) and "developer" (a DevKey, or nothing), all or
+// none. It fails with ErrNotFound, ErrDeleted or *InvalidError.
 func (s *Service) SetApp(ctx context.Context, actor, key string, changes []Assignment) (*App, error) {
 	var app *App
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		row, err := queryApp(ctx, tx, key)
+		row, err := lockApp(ctx, tx, key)
 		if err != nil {
 			return err
 		}
 		for _, c := range changes {
-			if err := row.assign(c); err != nil {
+			if c.Name == "developer" {
+				err = giveApp(ctx, tx, row, c.Value)
+			} else {
+				err = row.assign(c)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		row.Revision++
 		app = &row.App
 		if err := updateApp(ctx, tx, app); err != nil {
 			return err
@@ -149,10 +159,11 @@ const vendorFreeTier = "vendor-free-tier"
 func (a *App) assign(c Assignment) error {
 	switch c.Name {
 	case "name":
-		if c.Value == "" || utf8.RuneCountInString(c.Value) > maxName || !utf8.ValidString(c.Value) {
-			return &InvalidError{"name", fmt.Sprintf("must have 1 to %d characters", maxName)}
+		name, err := checkName("name", c.Value)
+		if err != nil {
+			return err
 		}
-		a.Name = c.Value
+		a.Name = name
 	case "state":
 		state := gate.State(c.Value)
 		if state != gate.Enabled && state != gate.Disabled && state != gate.Suspended {
@@ -172,5 +183,46 @@ func (a *App) assign(c Assignment) error {
 	return nil
 }
 
-// created is when an app was made, from its stored form.
+// giveApp makes an app the developer's with the key, or nobody's.
+func giveApp(ctx context.Context, tx *db.Tx, row *appRow, devKey string) error {
+	var developer int64
+	if devKey != "" {
+		d, err := queryDeveloper(ctx, tx, devKey)
+		if errors.Is(err, ErrNoDeveloper) {
+			return &InvalidError{"developer", err.Error()}
+		}
+		if err != nil {
+			return err
+		}
+		developer = d.ID
+	}
+	if developer == row.Developer {
+		return nil
+	}
+	foreign, err := groupsOf(ctx, tx, row.ID)
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 && row.Developer != 0 {
+		return &InvalidError{"developer", "the app is in a group of its developer; take it out first"}
+	}
+	for _, g := range foreign {
+		if developer != 0 && g.developer != developer {
+			return &InvalidError{"developer", "the app is in a group of another developer; take it out first"}
+		}
+	}
+	if row.Package != "" {
+		_, err := queryPackage(ctx, tx, developer, row.Package)
+		if err == nil {
+			return &InvalidError{"developer", "has an app of the same package"}
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	row.Developer = developer
+	return nil
+}
+
+// created is when a row was made, from its stored form.
 func created(ms int64) time.Time { return clock.FromMillis(ms) }
