@@ -58,6 +58,14 @@ func (reg Registration) check() error {
 	if reg.RegistrationID == "" && reg.Secret != "" {
 		return invalid("registration_id", "is needed with a secret")
 	}
+	if reg.ImportedID != "" {
+		if err := checkImportedID(reg.ImportedID); err != nil {
+			return err
+		}
+		if reg.InstallID == "" {
+			return invalid("install_id", "is needed with imported_id")
+		}
+	}
 	return reg.Consent.check()
 }
 

@@ -102,7 +102,11 @@ func (r *Registry) compatResolve(ctx context.Context, app *gate.App, rids []stri
 	if err := r.Audience.Sync(ctx, app.ID); err != nil {
 		return nil, err
 	}
-	ordinals, unknown := r.Resolve(app, rids)
+	ordinals, err := r.Lookup(ctx, app, rids)
+	if err != nil {
+		return nil, err
+	}
+	ordinals, unknown := Found(rids, ordinals)
 	if len(unknown) > 0 {
 		err := compat.Errorf(http.StatusBadRequest, code, "Some registration ids are invalid")
 		err.IllegalRIDs = unknown
@@ -164,24 +168,28 @@ func (r *Registry) compatStatus(req *http.Request, app *gate.App) (any, error) {
 	if err := r.Audience.Sync(ctx, app.ID); err != nil {
 		return nil, err
 	}
-	ordinals, unknown := r.Resolve(app, rids)
+	ordinals, err := r.Lookup(ctx, app, rids)
+	if err != nil {
+		return nil, err
+	}
 	seen, err := r.lastSeen(ctx, app.ID, ordinals)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[string]*onlineStatus, len(rids))
-	for _, id := range unknown {
-		out[id] = nil
-	}
 	zone := vendorZone()
 	now := r.Clock.Now()
-	for _, o := range ordinals {
+	for i, o := range ordinals {
+		if o == 0 {
+			out[rids[i]] = nil
+			continue
+		}
 		at := clock.FromMillis(seen[o])
 		s := &onlineStatus{Online: r.Presence != nil && r.Presence.Online(app.ID, o) || r.justSeen(app.ID, o) || now.Sub(at) < recently}
 		if !s.Online && now.Sub(at) < lastOnlineFor {
 			s.LastOnlineTime = at.In(zone).Format(time.DateTime)
 		}
-		out[r.ID(app.ID, o)] = s
+		out[rids[i]] = s // by the id that was asked for: a device may have two
 	}
 	return out, nil
 }

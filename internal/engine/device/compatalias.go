@@ -57,11 +57,11 @@ func (r *Registry) compatGetAlias(req *http.Request, app *gate.App) (any, error)
 		limit = max(n, 10)
 	}
 	devices = devices[:min(limit, len(devices))]
+	ids, err := r.Names(ctx, app.ID, devices)
+	if err != nil {
+		return nil, err
+	}
 	if !newFormat {
-		ids := make([]string, 0, len(devices))
-		for _, d := range devices {
-			ids = append(ids, r.ID(app.ID, d))
-		}
 		return map[string][]string{"registration_ids": ids}, nil
 	}
 	seen, err := r.lastSeen(ctx, app.ID, devices)
@@ -70,9 +70,9 @@ func (r *Registry) compatGetAlias(req *http.Request, app *gate.App) (any, error)
 	}
 	zone := vendorZone()
 	data := make([]aliasDevice, 0, len(devices))
-	for _, d := range devices {
+	for i, d := range devices {
 		p, _ := r.Audience.PlatformOf(app.ID, d)
-		item := aliasDevice{RegistrationID: r.ID(app.ID, d), Platform: p.String()}
+		item := aliasDevice{RegistrationID: ids[i], Platform: p.String()}
 		if at := seen[d]; at != 0 {
 			date := clock.FromMillis(at).In(zone).Format(time.DateOnly)
 			item.LastOnlineDate = &date

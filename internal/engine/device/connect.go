@@ -96,7 +96,7 @@ func (r *Registry) admit(ctx context.Context, app *gate.App, ref deviceid.Ref, g
 	if err != nil {
 		return nil, err
 	}
-	if w.generation != generation {
+	if w.generation != generation || w.state == imported { // nobody was told a secret of an imported one
 		return nil, wrong
 	}
 	if w.state == pending {

@@ -32,6 +32,7 @@ func (r *Registry) Delete(ctx context.Context, app int64, ordinal uint32) error 
 
 // end deletes a device if it still is as wanted. One that never joined leaves no row.
 func (r *Registry) end(ctx context.Context, app int64, ordinal uint32, wanted func(*row) bool) error {
+	defer r.unclaimed.tell(app)
 	err := r.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := r.Audience.Lock(ctx, tx, app); err != nil {
 			return err
@@ -43,25 +44,8 @@ func (r *Registry) end(ctx context.Context, app int64, ordinal uint32, wanted fu
 		if !wanted(w) {
 			return nil
 		}
-		if _, err := tx.Exec(ctx, `delete from device_token where app_id = $1 and ordinal = $2`, app, int64(ordinal)); err != nil {
-			return fmt.Errorf("device: delete tokens: %w", err)
-		}
-		if w.installHash != nil {
-			// Only its own: the installation may have moved on to another device.
-			if _, err := tx.Exec(ctx, `delete from device_install where app_id = $1 and install_hash = $2 and ordinal = $3`,
-				app, w.installHash, int64(ordinal)); err != nil {
-				return fmt.Errorf("device: forget installation: %w", err)
-			}
-		}
-		if w.state == pending {
-			if _, err := tx.Exec(ctx, `delete from device_device where app_id = $1 and ordinal = $2`, app, int64(ordinal)); err != nil {
-				return fmt.Errorf("device: delete: %w", err)
-			}
-		} else {
-			left := &row{ordinal: w.ordinal, platform: w.platform, state: gone, generation: w.generation, created: w.created, joined: w.joined}
-			if err := update(ctx, tx, app, left); err != nil {
-				return err
-			}
+		if err := erase(ctx, tx, app, w); err != nil {
+			return err
 		}
 		return r.Audience.Append(ctx, tx, app, audience.Change{Before: w.device()})
 	})
@@ -72,11 +56,43 @@ func (r *Registry) end(ctx context.Context, app int64, ordinal uint32, wanted fu
 	return nil
 }
 
+// erase deletes what is kept of a device. The caller tells the audience.
+func erase(ctx context.Context, tx *db.Tx, app int64, w *row) error {
+	if _, err := tx.Exec(ctx, `delete from device_token where app_id = $1 and ordinal = $2`, app, int64(w.ordinal)); err != nil {
+		return fmt.Errorf("device: delete tokens: %w", err)
+	}
+	if w.installHash != nil {
+		// Only its own: the installation may have moved on to another device.
+		if _, err := tx.Exec(ctx, `delete from device_install where app_id = $1 and install_hash = $2 and ordinal = $3`,
+			app, w.installHash, int64(w.ordinal)); err != nil {
+			return fmt.Errorf("device: forget installation: %w", err)
+		}
+	}
+	if w.state == pending {
+		if _, err := tx.Exec(ctx, `delete from device_device where app_id = $1 and ordinal = $2`, app, int64(w.ordinal)); err != nil {
+			return fmt.Errorf("device: delete: %w", err)
+		}
+	} else {
+		left := &row{ordinal: w.ordinal, platform: w.platform, state: gone, generation: w.generation, created: w.created, joined: w.joined}
+		if err := update(ctx, tx, app, left); err != nil {
+			return err
+		}
+	}
+	// The imported id stays, as that of a device that is gone: importing it again must not bring the device back.
+	if w.state == imported {
+		return moveImport(ctx, tx, app, w.ordinal, importUnclaimed, importGone, -1)
+	}
+	return moveImport(ctx, tx, app, w.ordinal, importClaimed, importGone, 0)
+}
+
 // Revoke makes the device's secret void and returns a new one. Its connection is ended.
 func (r *Registry) Revoke(ctx context.Context, app *gate.App, ordinal uint32) (secret string, err error) {
 	var generation uint16
 	err = r.edit(ctx, app, []uint32{ordinal}, func(context.Context, *editor) (func(*row) error, error) {
 		return func(w *row) error {
+			if w.state == imported {
+				return &Error{Kind: Denied, Detail: "the device was imported and has no secret before it is claimed"}
+			}
 			if w.generation++; w.generation == 0 {
 				return &Error{Kind: Exhausted, Detail: "the device has had all secrets there are; it must register anew"}
 			}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"borealis/internal/engine/deviceid"
-	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
 )
 
@@ -98,72 +97,30 @@ func (r *Registry) parse(ctx context.Context, app int64, id string) (deviceid.Re
 	return ref, err == nil && ref.Epoch != 0 && epochOf(spans, ref.Ordinal) == ref.Epoch, err
 }
 
-// ID is the registration id of an ordinal that the app has issued. It is empty if the database is needed (once per
-// app) and does not answer.
-func (r *Registry) ID(app int64, ordinal uint32) string {
-	spans, err := r.knownSpans(app)
-	if err != nil {
-		r.Log.Error("registration id not made", "app", app, "err", err)
-		return ""
-	}
-	return r.IDs.ID(app, deviceid.Ref{Epoch: epochOf(spans, ordinal), Ordinal: ordinal})
-}
-
-// Resolve turns registration ids of the app into ordinals of devices that exist, pending ones included, in order and
-// with repetitions, and lists the ids that are of no such device. After the first call for an app it uses memory only.
-// It knows what was committed before the last audience.Sync.
-func (r *Registry) Resolve(app *gate.App, rids []string) (ordinals []uint32, unknown []string) {
-	spans, err := r.knownSpans(app.ID)
-	if err != nil {
-		r.Log.Error("registration ids not resolved", "app", app.ID, "err", err)
-		return nil, rids
-	}
-	type parsed struct {
-		ordinal uint32
-		valid   bool
-	}
-	all := make([]parsed, len(rids))
-	ordinals = make([]uint32, 0, len(rids))
-	for i, id := range rids {
-		if ref, err := r.IDs.Parse(app.ID, id); err == nil && ref.Epoch != 0 && epochOf(spans, ref.Ordinal) == ref.Epoch {
-			all[i] = parsed{ref.Ordinal, true}
-			ordinals = append(ordinals, ref.Ordinal)
-		}
-	}
-	ordinals = r.Audience.Known(app.ID, ordinals)
-	if len(ordinals) == len(rids) {
-		return ordinals, nil
-	}
-	// Known keeps the order, so walking both lists finds what it left out.
-	next := 0
-	for i, id := range rids {
-		if p := all[i]; p.valid && next < len(ordinals) && ordinals[next] == p.ordinal {
-			next++
-			continue
-		}
-		unknown = append(unknown, id)
-	}
-	return ordinals, unknown
-}
-
 // nextOrdinal takes the next number of the app. The transaction holds audience.Lock.
 func (r *Registry) nextOrdinal(ctx context.Context, tx *db.Tx, app int64) (uint32, error) {
+	return r.takeOrdinals(ctx, tx, app, 1)
+}
+
+// takeOrdinals takes the next n numbers of the app and returns the first. The transaction holds audience.Lock.
+func (r *Registry) takeOrdinals(ctx context.Context, tx *db.Tx, app int64, n int) (uint32, error) {
 	var next int64
-	err := tx.QueryRow(ctx, `insert into device_counter (app_id, next) values ($1, 2)
-		on conflict (app_id) do update set next = device_counter.next + 1 returning next`, app).Scan(&next)
+	err := tx.QueryRow(ctx, `insert into device_counter (app_id, next) values ($1, 1 + cast($2 as bigint))
+		on conflict (app_id) do update set next = device_counter.next + $2 returning next`, app, n).Scan(&next)
 	if err != nil {
 		return 0, fmt.Errorf("device: next ordinal: %w", err)
 	}
 	if next > math.MaxUint32 {
 		return 0, &Error{Kind: Exhausted, Detail: "the app has no device numbers left"}
 	}
-	if next == 2 {
+	first := next - int64(n)
+	if first == 1 {
 		if _, err := tx.Exec(ctx, `insert into device_epoch (app_id, epoch, first_ordinal)
 			select $1, epoch, 1 from device_installation where id = 1`, app); err != nil {
 			return 0, fmt.Errorf("device: first epoch: %w", err)
 		}
 	}
-	return uint32(next - 1), nil
+	return uint32(first), nil
 }
 
 // ErrNoEpoch is returned by RaiseEpoch when the last of the 255 epochs is in use.

@@ -25,6 +25,8 @@ const (
 	TooManyTags
 	// Exhausted: the app has issued all ordinals there are.
 	Exhausted
+	// AlreadyClaimed: another installation has claimed the imported device.
+	AlreadyClaimed
 )
 
 // Error is a refusal: nothing was stored.

@@ -43,7 +43,8 @@ type registerBody struct {
 	Consent        *registerConsent `json:"consent,omitempty"`
 	RegistrationID string           `json:"registration_id,omitempty" doc:"With secret: keeps this identity."`
 	Secret         string           `json:"secret,omitempty"`
-	Signature      string           `json:"signature,omitempty" doc:"Made by the app's backend; needed when the app demands it."`
+	ImportedID     string           `json:"imported_id,omitempty" doc:"Claims the device that was imported under this id; needs install_id and a signature with both."`
+	Signature      string           `json:"signature,omitempty" doc:"Made by the app's backend; needed when the app demands it, and with imported_id."`
 }
 
 type registerInfo struct {
@@ -155,7 +156,7 @@ func operation(id, method, path, summary string) huma.Operation {
 		Errors: []int{http.StatusForbidden, http.StatusUnprocessableEntity}}
 	switch method {
 	case http.MethodPost:
-		op.Errors = append(op.Errors, http.StatusNotFound, http.StatusTooManyRequests)
+		op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests)
 	case http.MethodDelete, http.MethodPatch, http.MethodPut:
 		op.DefaultStatus = http.StatusNoContent
 	}
@@ -181,7 +182,7 @@ func (r *Registry) handleRegister(ctx context.Context, in *registerInput) (*regi
 			http.Header{"Retry-After": {"60"}})
 	}
 	reg := Registration{InstallID: in.Body.InstallID, Package: in.Body.Package, RegistrationID: in.Body.RegistrationID,
-		Secret: in.Body.Secret, Signature: in.Body.Signature}
+		Secret: in.Body.Secret, ImportedID: in.Body.ImportedID, Signature: in.Body.Signature}
 	reg.Platform, _ = audience.ParsePlatform(in.Body.Platform)
 	if in.Body.Device != nil {
 		reg.Device = in.Body.Device.Info
@@ -280,6 +281,7 @@ var kindStatus = map[Kind]int{
 	AliasFull:        http.StatusConflict,
 	TooManyTags:      http.StatusUnprocessableEntity,
 	Exhausted:        http.StatusConflict,
+	AlreadyClaimed:   http.StatusConflict,
 }
 
 // problem logs an error that is no refusal, whose text the caller does not see.

@@ -218,11 +218,11 @@ func (r *Registry) mayAlias(ctx context.Context, app *gate.App, ordinal uint32, 
 	if bad != nil {
 		return &Error{Kind: bad.Kind, Field: "alias_signature", Detail: bad.Detail}
 	}
-	ref, ok, err := r.parse(ctx, app.ID, claims.RegistrationID)
+	named, err := r.named(ctx, app.ID, claims.RegistrationID)
 	if err != nil {
 		return err
 	}
-	if !ok || ref.Ordinal != ordinal || claims.Alias != *c.Alias {
+	if named != ordinal || claims.Alias != *c.Alias {
 		return &Error{Kind: Denied, Field: "alias_signature", Detail: "is for another device or another alias"}
 	}
 	return nil

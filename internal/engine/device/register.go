@@ -42,6 +42,9 @@ type Registration struct {
 	Consent *Consent
 	// RegistrationID and Secret of before keep the identity.
 	RegistrationID, Secret string
+	// ImportedID claims the device that was imported under this id: its ordinal, tags, alias and owed messages. It
+	// needs an InstallID and a Signature with both claims. Repeating it with the same InstallID is no other claim.
+	ImportedID string
 	// Signature with the claim InstallID, demanded by apps whose registration is "signed".
 	Signature string
 }
@@ -55,8 +58,8 @@ type Registered struct {
 	New bool
 }
 
-// Register gives a device its identity. Refusals: UnknownApp (app is nil), AppDisabled, Invalid, Denied (signature),
-// WrongCredentials (of RegistrationID), Exhausted.
+// Register gives a device its identity. Refusals: UnknownApp (app is nil), AppDisabled, Invalid (an ImportedID of no
+// device, too), Denied (signature), WrongCredentials (of RegistrationID), AlreadyClaimed, Exhausted.
 func (r *Registry) Register(ctx context.Context, app *gate.App, reg Registration) (Registered, error) {
 	if err := usable(app); err != nil {
 		return Registered{}, err
@@ -68,21 +71,19 @@ func (r *Registry) Register(ctx context.Context, app *gate.App, reg Registration
 	if err != nil {
 		return Registered{}, err
 	}
-	if kept == 0 && app.Settings.Registration == "signed" {
-		c, bad := verify(app, reg.Signature, r.Clock.Now())
-		if bad != nil {
-			return Registered{}, bad
-		}
-		if c.InstallID == "" || c.InstallID != reg.InstallID {
-			return Registered{}, &Error{Kind: Denied, Field: "signature", Detail: "is for another install_id"}
-		}
+	if err := r.vouched(app, reg, kept); err != nil {
+		return Registered{}, err
 	}
 	var (
-		w   *row
-		out Registered
+		w    *row
+		out  Registered
+		left uint32 // the device that the installation was before it claimed another
 	)
+	if reg.ImportedID != "" {
+		defer r.unclaimed.tell(app.ID)
+	}
 	err = r.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		w, out = nil, Registered{}
+		w, out, left = nil, Registered{}, 0
 		if err := r.Audience.Lock(ctx, tx, app.ID); err != nil {
 			return err
 		}
@@ -95,9 +96,12 @@ func (r *Registry) Register(ctx context.Context, app *gate.App, reg Registration
 			}
 		}
 		var err error
-		if ordinal != 0 {
+		switch {
+		case reg.ImportedID != "":
+			w, left, err = r.claim(ctx, tx, app, reg, ordinal)
+		case ordinal != 0:
 			w, err = r.renew(ctx, tx, app, ordinal, reg)
-		} else {
+		default:
 			w, err = r.create(ctx, tx, app, reg)
 			out.New = true
 		}
@@ -106,7 +110,9 @@ func (r *Registry) Register(ctx context.Context, app *gate.App, reg Registration
 	if err != nil {
 		return Registered{}, err
 	}
-	r.Audience.Follow(ctx, app.ID)
+	if r.Audience.Follow(ctx, app.ID); left != 0 {
+		r.kick(app.ID, left)
+	}
 	ref, err := r.ref(ctx, app.ID, w.ordinal)
 	if err != nil {
 		return Registered{}, err
@@ -178,13 +184,7 @@ func (r *Registry) renew(ctx context.Context, tx *db.Tx, app *gate.App, ordinal 
 		return nil, err
 	}
 	if reg.InstallID != "" {
-		if w.installHash != nil {
-			if _, err := tx.Exec(ctx, `delete from device_install where app_id = $1 and install_hash = $2`, app.ID, w.installHash); err != nil {
-				return nil, fmt.Errorf("device: forget installation: %w", err)
-			}
-		}
-		w.installHash = installHash(app.ID, reg.InstallID)
-		if err := bindInstall(ctx, tx, app.ID, w); err != nil {
+		if err := rebindInstall(ctx, tx, app.ID, w, reg.InstallID); err != nil {
 			return nil, err
 		}
 	}
@@ -195,6 +195,17 @@ func (r *Registry) renew(ctx context.Context, tx *db.Tx, app *gate.App, ordinal 
 		return w, r.Audience.Append(ctx, tx, app.ID, audience.Change{Before: before, After: after})
 	}
 	return w, nil
+}
+
+// rebindInstall makes an installation the device's, instead of the one it had.
+func rebindInstall(ctx context.Context, tx *db.Tx, app int64, w *row, installID string) error {
+	if w.installHash != nil {
+		if _, err := tx.Exec(ctx, `delete from device_install where app_id = $1 and install_hash = $2`, app, w.installHash); err != nil {
+			return fmt.Errorf("device: forget installation: %w", err)
+		}
+	}
+	w.installHash = installHash(app, installID)
+	return bindInstall(ctx, tx, app, w)
 }
 
 func bindInstall(ctx context.Context, tx *db.Tx, app int64, w *row) error {

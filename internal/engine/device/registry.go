@@ -71,8 +71,12 @@ type Deps struct {
 // Registry is the package's service. It is safe for concurrent use.
 type Registry struct {
 	Deps
-	epochs epochs
-	seen   seen
+	epochs    epochs
+	seen      seen
+	unclaimed unclaimedSets
+	// ids and names remember what imported ids and ordinals belong to each other, which never changes.
+	ids   recent[importKey, uint32]
+	names recent[deviceKey, string]
 	// conn is the last connection number given out, without the fence.
 	conn atomic.Uint64
 }

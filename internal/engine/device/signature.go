@@ -18,15 +18,16 @@ const maxSignatureLife = 24 * time.Hour
 // maxSignatureBytes is the longest signature looked at.
 const maxSignatureBytes = 1024
 
-// Claims are what an app's backend vouches for towards a device: that an installation may register, or that a device
-// may take an alias.
+// Claims are what an app's backend vouches for towards a device: that an installation may register, that it is the device
+// that another push service knew by an id, or that a device may take an alias.
 //
 // A signature is base64url(JSON of the claims) + "." + base64url(MAC), both without padding. The MAC is HMAC-SHA256
 // over the characters before the dot; its key is the SHA-256 of the master secret (32 bytes), because the server keeps
 // nothing else of it.
 type Claims struct {
-	// InstallID may register.
-	InstallID string `json:"install_id,omitempty"`
+	// InstallID may register, and with ImportedID become the device that was imported under that id.
+	InstallID  string `json:"install_id,omitempty"`
+	ImportedID string `json:"imported_id,omitempty"`
 	// RegistrationID may take Alias.
 	RegistrationID string `json:"registration_id,omitempty"`
 	Alias          string `json:"alias,omitempty"`

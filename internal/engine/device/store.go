@@ -18,7 +18,12 @@ const (
 	pending state = iota + 1
 	joined
 	gone
+	// imported devices are in audiences, and nobody can connect as one before it is claimed and thereby joins.
+	imported
 )
+
+// inAudience tells whether a push can be addressed to devices in this state.
+func (s state) inAudience() bool { return s == joined || s == imported }
 
 // row is a row of device_device. JSON columns hold "" for nothing.
 type row struct {
@@ -45,7 +50,7 @@ type row struct {
 }
 
 func (w *row) device() *audience.Device {
-	return &audience.Device{Ordinal: w.ordinal, Platform: w.platform, Alias: w.alias, Tags: w.tags, Joined: w.state == joined}
+	return &audience.Device{Ordinal: w.ordinal, Platform: w.platform, Alias: w.alias, Tags: w.tags, Joined: w.state.inAudience()}
 }
 
 const rowColumns = `ordinal, platform, state, generation, install_hash, package, model, os_version, app_version, sdk_version,
@@ -158,7 +163,7 @@ func (s *Rows) EachDevice(ctx context.Context, app int64, fn func(audience.Devic
 		if d.Tags, err = audience.UnpackTags(tags); err != nil {
 			return fmt.Errorf("device: read %d: %w", d.Ordinal, err)
 		}
-		d.Joined = st == joined
+		d.Joined = st.inAudience()
 		if err := fn(d); err != nil {
 			return err
 		}

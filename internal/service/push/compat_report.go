@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
@@ -216,21 +218,23 @@ type deviceStatus struct {
 }
 
 func (s *Service) statusByID(ctx context.Context, app *gate.App, msg int64, rids []string) (map[string]deviceStatus, error) {
-	out := make(map[string]deviceStatus, len(rids))
-	var ordinals []uint32
-	for _, rid := range rids {
-		known, _ := s.devices.Resolve(app, []string{rid})
-		if len(known) == 0 {
-			out[rid] = deviceStatus{StatusUnknownDevice}
-		}
-		ordinals = append(ordinals, known...)
-	}
-	statuses, err := s.Status(ctx, app.ID, msg, ordinals)
+	ordinals, err := s.devices.Lookup(ctx, app, rids)
 	if err != nil {
 		return nil, err
 	}
-	for o, status := range statuses {
-		out[s.devices.ID(app.ID, o)] = deviceStatus{status}
+	known, unknown := device.Found(rids, slices.Clone(ordinals))
+	statuses, err := s.Status(ctx, app.ID, msg, known)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]deviceStatus, len(rids))
+	for _, rid := range unknown {
+		out[rid] = deviceStatus{StatusUnknownDevice}
+	}
+	for i, o := range ordinals {
+		if o != 0 { // by the id that was asked for: an imported device has two
+			out[rids[i]] = deviceStatus{statuses[o]}
+		}
 	}
 	return out, nil
 }

@@ -7,12 +7,16 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/device"
 	"borealis/internal/engine/deviceid"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/web/compat"
 	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/payload"
 )
+
+// vendorIDLen is the shortest registration id of the vendor: one that was not imported has the form of an id all the same.
+const vendorIDLen = 18
 
 // targets are the devices of a message: few as a list, many as sets.
 type targets struct {
@@ -81,8 +85,12 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 	expr := audience.Expr{All: a.All, Tag: a.Tag, TagAnd: a.TagAnd, TagNot: a.TagNot, Alias: a.Alias, Platforms: p.Platforms}
 	if len(a.RegistrationID) > 0 {
 		// Unknown ids match nobody; a malformed single one is the caller's mistake.
-		ordinals, unknown := s.devices.Resolve(app, a.RegistrationID)
-		if len(unknown) == 1 && len(a.RegistrationID) == 1 && len(unknown[0]) != deviceid.Len {
+		ordinals, err := s.devices.Lookup(ctx, app, a.RegistrationID)
+		if err != nil {
+			return nil, fmt.Errorf("push: audience: %w", err)
+		}
+		ordinals, unknown := device.Found(a.RegistrationID, ordinals)
+		if len(unknown) == 1 && len(a.RegistrationID) == 1 && (len(unknown[0]) < vendorIDLen || len(unknown[0]) > deviceid.Len) {
 			return nil, compat.Errorf(400, 1003, "audience.registration_id: %q is not a registration id", unknown[0])
 		}
 		expr.Ordinals, expr.HasOrdinals = ordinals, true
@@ -141,10 +149,15 @@ func (s *Service) listed(ctx context.Context, app *gate.App, owner file.Owner, i
 	}
 	out := roaring.New()
 	batch := make([]string, 0, maxRows)
-	flush := func() {
-		ordinals, _ := s.devices.Resolve(app, batch)
-		out.AddMany(ordinals)
+	flush := func() error {
+		ordinals, err := s.devices.Lookup(ctx, app, batch)
+		if err != nil {
+			return fmt.Errorf("push: file: %w", err)
+		}
+		known, _ := device.Found(batch, ordinals)
+		out.AddMany(known)
 		batch = batch[:0]
+		return ctx.Err()
 	}
 	err = lines(func(line string) error {
 		if kind == file.KindAlias {
@@ -152,11 +165,13 @@ func (s *Service) listed(ctx context.Context, app *gate.App, owner file.Owner, i
 			return ctx.Err()
 		}
 		if batch = append(batch, line); len(batch) == cap(batch) {
-			flush()
+			return flush()
 		}
-		return ctx.Err()
+		return nil
 	})
-	flush()
+	if err == nil {
+		err = flush()
+	}
 	return out, err
 }
 
