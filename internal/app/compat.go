@@ -10,6 +10,7 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/platform/account"
 )
 
 // family is one of the vendor's APIs: calls that share credentials codes and a rate limit.
@@ -26,6 +27,7 @@ var (
 		unknown: compat.Errorf(http.StatusBadRequest, 1008, "app_key does not exist"),
 		wrong:   compat.Errorf(http.StatusUnauthorized, 1004, "Authen failed"),
 	}
+	adminFamily  = family{absent: account.ErrCompatAbsent, unknown: account.ErrCompatUnknown, wrong: account.ErrCompatSecret}
 	deviceFamily = family{
 		limit:   gate.FamilyDevice,
 		absent:  compat.Errorf(http.StatusUnauthorized, 7001, "Basic authentication is missing"),
@@ -88,6 +90,20 @@ func (c *core) mountGroup(mux *http.ServeMux, f family) func(pattern string, h g
 			writeRate(w.Header(), unlimited)
 			h(w, r, group)
 			return nil
+		})
+	}
+}
+
+// mountDeveloper registers routes that take the credentials of a developer.
+func (c *core) mountDeveloper(mux *http.ServeMux, f family) func(pattern string, h gate.DeveloperHandler) {
+	return func(pattern string, h gate.DeveloperHandler) {
+		handle(mux, pattern, f, func(w http.ResponseWriter, r *http.Request, key, secret string) error {
+			developer, err := c.gate.AuthenticateDeveloper(key, secret)
+			if err == nil {
+				writeRate(w.Header(), unlimited)
+				h(w, r, developer)
+			}
+			return err
 		})
 	}
 }

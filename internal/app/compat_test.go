@@ -8,6 +8,7 @@ import (
 
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
+	"borealis/internal/platform/account"
 	"borealis/internal/service/push"
 )
 
@@ -24,6 +25,7 @@ func TestCompatibilityTable(t *testing.T) {
 	(&device.Registry{}).CompatRoutes(note)
 	(&push.Service{}).CompatDeviceRoutes(note)
 	(&push.Service{}).CompatFileRoutes(func(pattern string, _ gate.Handler, _ gate.DeveloperHandler) { served = append(served, pattern) })
+	(&account.Service{}).CompatRoutes(func(pattern string, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	doc, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.push = push.New(push.Deps{
 		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
 		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
-		Blobs: c.blobs, Zone: zone, ClientIP: c.proxies.ClientIP,
+		Blobs: c.blobs, Sealer: c.keys, MasterSecret: c.masterSecret, Zone: zone, ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.owner = newOwner(b, c.devices, c.push, c.presence, c.log)
@@ -150,6 +150,15 @@ func (c *core) deviceRegistered(ctx context.Context, tx *db.Tx, app int64, ordin
 	return c.outbox.Publish(ctx, tx, deviceevent.TopicRegistered, deviceevent.Registered{
 		App: app, Ordinal: ordinal, Platform: uint8(platform), At: clock.Millis(c.clock.Now()),
 	})
+}
+
+// masterSecret finds the master secret of an app.
+func (c *core) masterSecret(ctx context.Context, appKey string) (string, error) {
+	app, err := c.account.App(ctx, appKey)
+	if err != nil {
+		return "", err
+	}
+	return app.MasterSecret, nil
 }
 
 // left notes when devices were last online, on the node that owns their app.

@@ -79,6 +79,7 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	c.devices.CompatRoutes(c.mountCompat(mux, deviceFamily))
 	c.push.CompatDeviceRoutes(c.mountCompat(mux, deviceFamily))
 	c.push.CompatFileRoutes(c.mountFiles(mux))
+	c.account.CompatRoutes(c.mountDeveloper(mux, adminFamily))
 	mux.Handle("/v3/", compat.Fallback(mux))
 	mux.Handle("/v1/", compat.Fallback(mux))
 	c.mountNative(mux)

@@ -7,34 +7,29 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/id"
 )
-
-// keyLength is the length of the keys of an app; real clients refuse any other.
-const keyLength = 24
 
 // ImportApp makes an app with keys that it has elsewhere, so that its servers keep them. An app that is there with the
 // same keys is returned as it is, whatever its name; made tells whether it is new. Refusals: *InvalidError, also for a
 // key whose app has another secret.
 func (s *Service) ImportApp(ctx context.Context, actor, name, key, secret string) (app *App, made bool, err error) {
-	if name = strings.TrimSpace(name); name == "" {
+	if strings.TrimSpace(name) == "" {
 		name = key
 	}
-	switch {
-	case !isKey(key):
-		return nil, false, &InvalidError{"app_key", fmt.Sprintf("must have %d letters and digits", keyLength)}
-	case !isKey(secret):
-		return nil, false, &InvalidError{"master_secret", fmt.Sprintf("must have %d letters and digits", keyLength)}
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
-		return nil, false, &InvalidError{"name", "must be plain text"}
-	case utf8.RuneCountInString(name) > maxName:
-		return nil, false, &InvalidError{"name", fmt.Sprintf("must have at most %d characters", maxName)}
+	if name, err = checkName("name", name); err != nil {
+		return nil, false, err
 	}
-	sealed, err := s.sealer.Seal([]byte(secret), secretPlace(key))
+	for field, value := range map[string]string{"app_key": key, "master_secret": secret} {
+		if !isKey(value) {
+			return nil, false, &InvalidError{field, fmt.Sprintf("must have %d letters and digits", id.KeyLen)}
+		}
+	}
+	sealed, err := s.sealer.Seal([]byte(secret), []byte(appSecret+key))
 	if err != nil {
 		return nil, false, fmt.Errorf("account: seal master secret: %w", err)
 	}
@@ -81,5 +76,5 @@ func isKey(s string) bool {
 			return false
 		}
 	}
-	return len(s) == keyLength
+	return len(s) == id.KeyLen
 }

@@ -24,6 +24,7 @@ func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
 	handle("GET /v3/push/cid", s.compatCID)
 	handle("DELETE /v3/push/{msg_id}", s.compatWithdraw)
 	s.plans.CompatRoutes(handle)
+	s.templates.CompatRoutes(handle)
 }
 
 // acceptFile takes a push to the devices of a file.

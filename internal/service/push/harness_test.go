@@ -117,7 +117,7 @@ func (r *rig) boot() {
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
+		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

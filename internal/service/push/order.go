@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"borealis/internal/engine/audience"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/clock"
@@ -15,6 +17,7 @@ import (
 	"borealis/internal/service/push/payload"
 	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/pushevent"
+	"borealis/internal/service/push/relay"
 )
 
 const (
@@ -49,6 +52,8 @@ type order struct {
 	app *gate.App
 	m   *message
 	t   *targets
+	// unclaimed are the targets that were imported from the vendor and have not moved over, if they are served there.
+	unclaimed *roaring.Bitmap
 
 	// What commit makes of it.
 	accepted Accepted
@@ -82,7 +87,14 @@ func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, n
 		t.widen()
 	}
 	m.Wide = t.many != nil
-	return &order{terms: terms, app: app, m: m, t: t, accepted: Accepted{m.ID, m.SendNo}}, nil
+	o := &order{terms: terms, app: app, m: m, t: t, accepted: Accepted{m.ID, m.SendNo}}
+	if app.Settings.RelayJPush {
+		if o.unclaimed, err = s.devices.Unclaimed(ctx, app.ID); err != nil {
+			return nil, err
+		}
+		o.unclaimed = roaring.And(o.unclaimed, t.all())
+	}
+	return o, nil
 }
 
 // setEnd fixes when the message ends. Each target of a paced one has the whole time to live from its own release.
@@ -132,6 +144,9 @@ func (s *Service) commit(ctx context.Context, orders ...*order) error {
 		if o.err != nil || o.repeated {
 			continue
 		}
+		if o.unclaimed != nil && !o.unclaimed.IsEmpty() {
+			s.parts.relay.Wake()
+		}
 		s.metrics.accepted.Inc()
 		// From here the message is safe; what goes wrong below is made good by the owner's rescan.
 		if err := s.release(o.m, o.t); err != nil {
@@ -174,6 +189,9 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	if err := s.replaceNow(ctx, tx, m); err != nil {
 		return err
 	}
+	if err := s.relayed(ctx, tx, o); err != nil {
+		return err
+	}
 	if m.push != nil && m.push.Options.BusinessOperationCode != "" {
 		if err := plan.Used(ctx, tx, m.App, m.push.Options.BusinessOperationCode, m.AcceptedAt); err != nil {
 			return err
@@ -188,6 +206,17 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 		return nil
 	}
 	return s.outbox.Publish(ctx, tx, pushevent.TopicAccepted, pushevent.Accepted{App: m.App, Msg: m.ID, Targets: m.Targets, At: m.AcceptedAt})
+}
+
+// relayed notes a push for the targets that the vendor still serves.
+func (s *Service) relayed(ctx context.Context, tx *db.Tx, o *order) error {
+	if o.unclaimed == nil || o.unclaimed.IsEmpty() {
+		return nil
+	}
+	m := o.m
+	return s.parts.relay.Record(ctx, tx, relay.Message{
+		App: m.App, ID: m.ID, Raw: m.Raw, Override: m.Override, AcceptedAt: m.AcceptedAt, ExpiresAt: m.ExpiresAt, Devices: o.unclaimed,
+	})
 }
 
 // replaceNow settles what is owed of a replaced message where both are kept as rows; otherwise the owner does (replaceLater).

@@ -24,6 +24,7 @@ import (
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/lease"
+	"borealis/internal/service/push/relay"
 )
 
 //go:embed migrations
@@ -45,6 +46,10 @@ type Deps struct {
 	Metrics  prometheus.Registerer
 	// Blobs keep what is uploaded.
 	Blobs *blob.Store
+	// Sealer encrypts credentials for the database.
+	Sealer relay.Sealer
+	// MasterSecret finds the master secret of an app by its key.
+	MasterSecret func(ctx context.Context, appKey string) (string, error)
 	// Zone of times in answers that belong to no app.
 	Zone *time.Location
 	// ClientIP of a request, for the allow-lists of the apps of a group. Optional.
@@ -103,7 +108,7 @@ type ownership struct {
 func New(d Deps) *Service {
 	s := &Service{
 		db: d.DB, bus: d.Bus, outbox: d.Outbox, gate: d.Gate, audience: d.Audience, devices: d.Devices, presence: d.Presence,
-		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, clientIP: d.ClientIP, maxRows: cmp.Or(d.MaxRows, maxRows), parts: newParts(&d),
+		leases: d.Leases, ids: d.IDs, clock: d.Clock, log: d.Log, node: d.Node, clientIP: d.ClientIP, maxRows: cmp.Or(d.MaxRows, maxRows),
 		merges:  make(chan *merge, mergeQueue),
 		slots:   make(chan struct{}, maxBackground),
 		pending: newPending(),
@@ -112,6 +117,7 @@ func New(d Deps) *Service {
 		owned:   make(map[int]*ownership),
 		seqs:    make(map[int64]uint64),
 	}
+	s.parts = newParts(s, &d)
 	s.metrics = newMetrics(d.Metrics, s)
 	return s
 }
@@ -130,7 +136,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.every(ctx, rescanTick, s.rescan) })
 	wg.Go(func() { s.every(ctx, paceTick, s.releasePaced) })
 	wg.Go(func() { s.every(ctx, sweepTick, s.sweep) })
-	s.run(ctx, &wg, func(err error) { s.log.Error("a part of the push service ended", "err", err) })
+	s.run(ctx, &wg, s, func(err error) { s.log.Error("a part of the push service ended", "err", err) })
 	return s.runMerger(ctx)
 }
 

@@ -64,6 +64,9 @@ func (s *Service) Withdraw(ctx context.Context, app *gate.App, msg int64) error 
 				return err
 			}
 		}
+		if err := s.parts.relay.Withdraw(ctx, tx, app.ID, msg); err != nil {
+			return err
+		}
 		o.m.Targets = o.t.count()
 		return s.store(ctx, tx, o)
 	})
