@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"borealis/internal/kernel/clock"
@@ -75,12 +74,12 @@ func (s *Store) Stat(ctx context.Context, id int64) (Info, error) {
 // Open returns the bytes of a blob as a stream of one chunk in memory. ctx is that of the reads. They may fail, beside
 // with errors of the database, with ErrNotFound when the blob was removed meanwhile and with ErrDamaged. Errors:
 // ErrNotFound.
-func (s *Store) Open(ctx context.Context, id int64) (io.ReadCloser, error) {
+func (s *Store) Open(ctx context.Context, id int64) (*Reader, error) {
 	info, err := s.Stat(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return &reader{store: s, ctx: ctx, info: info, hash: sha256.New()}, nil
+	return &Reader{store: s, ctx: ctx, info: info, hash: sha256.New()}, nil
 }
 
 // Delete makes a blob invisible when the caller's transaction commits. One that does not exist is no error.

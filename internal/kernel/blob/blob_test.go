@@ -119,7 +119,7 @@ func TestWhatIsPutIsReadBack(t *testing.T) {
 				t.Errorf("%d bytes: %+v, %v", size, info, err)
 			}
 			in, err := r.Open(ctx, id)
-			if err != nil {
+			if err != nil || in.Info() != info {
 				t.Fatal(err)
 			}
 			got, err := io.ReadAll(in)
@@ -421,5 +421,28 @@ func TestRunEnds(t *testing.T) {
 	cancel()
 	if err := r.Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) *db.DB{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			d := open(b)
+			ctx := context.Background()
+			if err := Migrate(ctx, d); err != nil {
+				b.Fatal(err)
+			}
+			s, data := New(d, clock.System{}, slog.New(slog.DiscardHandler)), noise(10<<20)
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				draft, err := s.Put(ctx, bytes.NewReader(data), int64(len(data)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { _, err := draft.Commit(ctx, tx); return err }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"borealis/internal/kernel/db"
 )
 
-// reader reads a blob chunk by chunk, each with a query of its own, so that a slow consumer holds no transaction.
-type reader struct {
+// Reader reads a blob chunk by chunk, each with a query of its own, so that a slow consumer holds no transaction. It is
+// an io.ReadCloser.
+type Reader struct {
 	store *Store
 	ctx   context.Context
 	info  Info
@@ -24,8 +25,11 @@ type reader struct {
 	err   error // sticky
 }
 
+// Info describes what is read.
+func (r *Reader) Info() Info { return r.info }
+
 // Read is part of io.Reader.
-func (r *reader) Read(p []byte) (int, error) {
+func (r *Reader) Read(p []byte) (int, error) {
 	for len(r.chunk) == 0 && r.err == nil {
 		r.err = r.fill()
 	}
@@ -38,7 +42,7 @@ func (r *reader) Read(p []byte) (int, error) {
 }
 
 // fill gets the next chunk; io.EOF after the last one.
-func (r *reader) fill() error {
+func (r *Reader) fill() error {
 	if r.read == r.info.Size {
 		if !bytes.Equal(r.hash.Sum(nil), r.info.SHA256[:]) {
 			return ErrDamaged
@@ -66,7 +70,7 @@ func (r *reader) fill() error {
 }
 
 // Close is part of io.Closer. It always returns nil.
-func (r *reader) Close() error {
+func (r *Reader) Close() error {
 	r.chunk, r.err = nil, io.ErrClosedPipe
 	return nil
 }
