@@ -26,14 +26,14 @@ func TestFormsOfRealClients(t *testing.T) {
 			"Python requests": {"multipart/form-data; boundary=9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11",
 				"--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11\r\nContent-Disposition: form-data; name=\"ttl\"\r\n\r\n720\r\n--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11\r\n" +
 					"Content-Disposition: form-data; name=\"filename\"; filename=\"users.txt\"\r\n\r\nu1\nu2\n\r\n--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11--\r\n"},
-			"G": {"multipart/form-data; boundary=f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c",
+			"jiguang-sdk-go": {"multipart/form-data; boundary=f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c",
 				"--f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c\r\nContent-Disposition: form-data; name=\"ttl\"\r\n\r\n720\r\n" +
 					"--f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"users.txt\"\r\n" +
 					"Content-Type: application/octet-stream\r\n\r\nu1\nu2\n"},
-			"JO": {"multipart/form-data; boundary=---------------------------1800000000123",
+			"jpush-client for Java": {"multipart/form-data; boundary=---------------------------1800000000123",
 				"\r\n-----------------------------1800000000123\r\nContent-Disposition: form-data; name=\"ttl\"\r\n\r\n720\r\n-----------------------------1800000000123\r\n" +
 					"Content-Disposition: form-data; name=\"filename\"; filename=\"users.txt\"\r\nContent-Type:text/plain\r\n\r\nu1\nu2\n\r\n-----------------------------1800000000123--\r\n"},
-			"J": {"multipart/form-data; charset=UTF-8; boundary=192f6a0c2b1",
+			"jiguang-sdk for Java": {"multipart/form-data; charset=UTF-8; boundary=192f6a0c2b1",
 				"--192f6a0c2b1\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"users.txt\"\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\nu1\nu2\n\r\n" +
 					"--192f6a0c2b1\r\nContent-Disposition: form-data; name=\"ttl\"\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n720\r\n--192f6a0c2b1--\r\n"},
 		} {

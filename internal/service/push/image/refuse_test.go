@@ -29,11 +29,11 @@ func TestFormsOfRealClients(t *testing.T) {
 			"Python requests": {"multipart/form-data; boundary=9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11",
 				"--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11\r\nContent-Disposition: form-data; name=\"image_type\"\r\n\r\n2\r\n--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11\r\n" +
 					"Content-Disposition: form-data; name=\"oppo_file\"; filename=\"i.png\"\r\n\r\n", "\r\n--9ad5c6bb1b9a4c4e9f6a3d0e0a5f7c11--\r\n"},
-			"G": {"multipart/form-data; boundary=f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c",
+			"jiguang-sdk-go": {"multipart/form-data; boundary=f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c",
 				"--f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c\r\nContent-Disposition: form-data; name=\"image_type\"\r\n\r\n2\r\n" +
 					"--f2bb9de4b63cc50c0b9dd8fe1dbf1a6fcf2d5b8db0e4f6ad0a1a4a5a6b1c\r\nContent-Disposition: form-data; name=\"oppo_file\"; filename=\"i.png\"\r\n" +
 					"Content-Type: application/octet-stream\r\n\r\n", ""},
-			"JO": {"multipart/form-data; boundary=---------------------------1800000000123",
+			"jpush-client for Java": {"multipart/form-data; boundary=---------------------------1800000000123",
 				"\r\n-----------------------------1800000000123\r\nContent-Disposition: form-data; name=\"image_type\"\r\n\r\n2\r\n-----------------------------1800000000123\r\n" +
 					"Content-Disposition: form-data; name=\"oppo_file\"; filename=\"i.png\"\r\nContent-Type:image/png\r\n\r\n", "\r\n-----------------------------1800000000123--\r\n"},
 		} {
