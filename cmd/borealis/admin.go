@@ -27,6 +27,7 @@ type AppCmd struct {
 	List   AppListCmd   `cmd:"" help:"List the apps."`
 	Show   AppShowCmd   `cmd:"" help:"Show an app with its master secret and settings."`
 	Set    AppSetCmd    `cmd:"" help:"Change settings of an app, all or none."`
+	Delete AppDeleteCmd `cmd:"" help:"Delete an app for good: its keys stop working, its devices are disconnected."`
 }
 
 // adminFlags are common to all sub-commands.
@@ -89,18 +90,14 @@ func (c *AppShowCmd) Run(ctx context.Context) error {
 type AppSetCmd struct {
 	adminFlags
 	Key     string   `arg:"" help:"AppKey."`
-	Changes []string `arg:"" name:"name=value" help:"Settings to change; also name=…, state=enabled|disabled|suspended and limits=vendor-free-tier."`
+	Changes []string `arg:"" name:"name=value" help:"Settings to change; also name=…, state=enabled|disabled|suspended, limits=vendor-free-tier and developer=KEY."`
 }
 
 // Run changes the settings.
 func (c *AppSetCmd) Run(ctx context.Context) error {
-	changes := make([]app.AdminChange, 0, len(c.Changes))
-	for _, text := range c.Changes {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return fmt.Errorf("%q has not the form name=value", text)
-		}
-		changes = append(changes, app.AdminChange{Name: name, Value: value})
+	changes, err := parseChanges(c.Changes)
+	if err != nil {
+		return err
 	}
 	var out app.AdminApp
 	if err := c.call(ctx, http.MethodPatch, "/apps/"+url.PathEscape(c.Key), changes, &out); err != nil {
@@ -109,16 +106,53 @@ func (c *AppSetCmd) Run(ctx context.Context) error {
 	return c.print(out)
 }
 
+// parseChanges reads arguments of the form name=value.
+func parseChanges(args []string) ([]app.AdminChange, error) {
+	changes := make([]app.AdminChange, 0, len(args))
+	for _, text := range args {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, fmt.Errorf("%q has not the form name=value", text)
+		}
+		changes = append(changes, app.AdminChange{Name: name, Value: value})
+	}
+	return changes, nil
+}
+
+// AppDeleteCmd is `borealis app delete`.
+type AppDeleteCmd struct {
+	adminFlags
+	Key string `arg:"" help:"AppKey."`
+}
+
+// Run deletes the app.
+func (c *AppDeleteCmd) Run(ctx context.Context) error {
+	var out app.AdminApp
+	if err := c.call(ctx, http.MethodDelete, "/apps/"+url.PathEscape(c.Key), nil, &out); err != nil {
+		return err
+	}
+	out.Settings = nil
+	return c.print(out)
+}
+
+// printRows prints names and values, without those that have none.
+func printRows(w io.Writer, rows [][2]string) {
+	for _, row := range rows {
+		if row[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+		}
+	}
+}
+
 func (f *adminFlags) print(a app.AdminApp) error {
 	if f.JSON {
 		return printJSON(a)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{{"name", a.Name}, {"app_key", a.AppKey}, {"master_secret", a.MasterSecret}, {"state", a.State}} {
-		if row[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
-		}
-	}
+	printRows(w, [][2]string{
+		{"name", a.Name}, {"app_key", a.AppKey}, {"master_secret", a.MasterSecret}, {"state", a.State},
+		{"developer", a.DevKey}, {"android_package", a.Package},
+	})
 	for _, s := range a.Settings {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, s.Value, s.Help)
 	}

@@ -16,16 +16,18 @@ import (
 )
 
 type commands struct {
-	Serve   ServeCmd   `cmd:"" help:"Run the server."`
-	Demo    DemoCmd    `cmd:"" help:"Run a server with simulated devices and send one real push."`
-	App     AppCmd     `cmd:"" help:"Administer the apps of a running server, over its admin socket."`
-	Push    PushCmd    `cmd:"" help:"Send a push through the REST API."`
-	Device  DeviceCmd  `cmd:"" help:"Run simulated devices that print what they receive."`
-	Bench   BenchCmd   `cmd:"" help:"Measure a server, beside a peer in the same run."`
-	Config  ConfigCmd  `cmd:"" help:"Print the configuration file with its defaults."`
-	OpenAPI OpenAPICmd `cmd:"" name:"openapi" help:"Print the OpenAPI document of the native API."`
-	Doctor  DoctorCmd  `cmd:"" help:"Look for what in this environment will hurt."`
-	Version VersionCmd `cmd:"" help:"Print what this binary was built from."`
+	Serve     ServeCmd     `cmd:"" help:"Run the server."`
+	Demo      DemoCmd      `cmd:"" help:"Run a server with simulated devices and send one real push."`
+	App       AppCmd       `cmd:"" help:"Administer the apps of a running server, over its admin socket."`
+	Developer DeveloperCmd `cmd:"" help:"Administer the developers of a running server, over its admin socket."`
+	Group     GroupCmd     `cmd:"" help:"Administer the app groups of a running server, over its admin socket."`
+	Push      PushCmd      `cmd:"" help:"Send a push through the REST API."`
+	Device    DeviceCmd    `cmd:"" help:"Run simulated devices that print what they receive."`
+	Bench     BenchCmd     `cmd:"" help:"Measure a server, beside a peer in the same run."`
+	Config    ConfigCmd    `cmd:"" help:"Print the configuration file with its defaults."`
+	OpenAPI   OpenAPICmd   `cmd:"" name:"openapi" help:"Print the OpenAPI document of the native API."`
+	Doctor    DoctorCmd    `cmd:"" help:"Look for what in this environment will hurt."`
+	Version   VersionCmd   `cmd:"" help:"Print what this binary was built from."`
 }
 
 func main() {

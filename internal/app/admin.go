@@ -24,6 +24,8 @@ type AdminApp struct {
 	AppKey       string         `json:"app_key"`
 	MasterSecret string         `json:"master_secret,omitempty"`
 	State        string         `json:"state"`
+	DevKey       string         `json:"dev_key,omitempty"`
+	Package      string         `json:"android_package,omitempty"`
 	CreatedAt    time.Time      `json:"created_at"`
 	Settings     []gate.Setting `json:"settings,omitempty"`
 	Online       int            `json:"online"`
@@ -50,6 +52,9 @@ func newAdminServer(c *core, path string) *adminServer {
 	mux.HandleFunc("GET /apps", a.list)
 	mux.HandleFunc("GET /apps/{key}", a.show)
 	mux.HandleFunc("PATCH /apps/{key}", a.set)
+	mux.HandleFunc("DELETE /apps/{key}", a.remove)
+	a.developerRoutes(mux)
+	a.groupRoutes(mux)
 	a.server = &http.Server{Handler: http.MaxBytesHandler(mux, 1<<20), ReadHeaderTimeout: 5 * time.Second}
 	return a
 }
@@ -118,11 +123,20 @@ func (a *adminServer) set(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, r, err, func() any { return a.present(app) })
 }
 
+func (a *adminServer) remove(w http.ResponseWriter, r *http.Request) {
+	app, err := a.core.account.DeleteApp(r.Context(), operator, r.PathValue("key"))
+	a.answer(w, r, err, func() any { return a.present(app) })
+}
+
 func (a *adminServer) present(app *account.App) AdminApp {
-	return AdminApp{
-		Name: app.Name, AppKey: app.Key, MasterSecret: app.MasterSecret, State: string(app.State), CreatedAt: app.CreatedAt,
+	shown := AdminApp{
+		Name: app.Name, AppKey: app.Key, MasterSecret: app.MasterSecret, State: string(app.State), Package: app.Package, CreatedAt: app.CreatedAt,
 		Settings: app.Settings.List(), Online: a.core.presence.Count(app.ID),
 	}
+	if d := a.core.gate.DeveloperByID(app.Developer); d != nil {
+		shown.DevKey = d.Key
+	}
+	return shown
 }
 
 func decodeAdmin(w http.ResponseWriter, r *http.Request, into any) bool {
@@ -138,8 +152,10 @@ func (a *adminServer) answer(w http.ResponseWriter, r *http.Request, err error, 
 	switch {
 	case errors.As(err, &invalid):
 		web.WriteProblem(w, r, web.Problem{Status: http.StatusUnprocessableEntity, Detail: invalid.Error()})
-	case errors.Is(err, account.ErrNotFound):
+	case errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrNoDeveloper), errors.Is(err, account.ErrNoGroup):
 		web.WriteProblem(w, r, web.Problem{Status: http.StatusNotFound, Detail: err.Error()})
+	case errors.Is(err, account.ErrDeleted):
+		web.WriteProblem(w, r, web.Problem{Status: http.StatusConflict, Detail: err.Error()})
 	case err != nil:
 		a.core.log.Error("admin call failed", "err", err)
 		web.WriteProblem(w, r, web.Problem{Status: http.StatusInternalServerError, Detail: err.Error()})

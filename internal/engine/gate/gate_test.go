@@ -140,7 +140,7 @@ func TestGroupsAndDevelopersHaveCredentialsOfTheirOwn(t *testing.T) {
 	if group, err := g.AuthenticateGroup("group", "secret"); err != nil || len(group.Apps) != 2 || g.GroupByID(1) != group {
 		t.Errorf("group %+v, %v", group, err)
 	}
-	if d, err := g.AuthenticateDeveloper("developer", "secret"); err != nil || d.ID != 1 {
+	if d, err := g.AuthenticateDeveloper("developer", "secret"); err != nil || d.ID != 1 || g.DeveloperByID(1) != d {
 		t.Errorf("developer %+v, %v", d, err)
 	}
 	for name, c := range map[string]struct {
