@@ -68,7 +68,14 @@ type Outbox struct {
 type consumer struct {
 	name   string
 	handle Handler
+	batch  int
 }
+
+// Option changes how a consumer is served.
+type Option func(*consumer)
+
+// Batch bounds the events handled in one transaction, for consumers to whom one event is much work; 1,000 otherwise.
+func Batch(n int) Option { return func(c *consumer) { c.batch = n } }
 
 // Migrate brings the package's table forward.
 func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "outbox", migrations) }
@@ -79,8 +86,12 @@ func New(d *db.DB, c clock.Clock, log *slog.Logger) *Outbox {
 }
 
 // Subscribe registers a consumer by a name that stays the same for ever.
-func (o *Outbox) Subscribe(name string, topics []string, handle Handler) {
-	o.consumers = append(o.consumers, consumer{name, handle})
+func (o *Outbox) Subscribe(name string, topics []string, handle Handler, options ...Option) {
+	c := consumer{name: name, handle: handle, batch: batch}
+	for _, set := range options {
+		set(&c)
+	}
+	o.consumers = append(o.consumers, c)
 	for _, t := range topics {
 		o.byTopic[t] = append(o.byTopic[t], name)
 	}
@@ -118,7 +129,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 func (o *Outbox) Drain(ctx context.Context) error {
 	for _, c := range o.consumers {
 		for {
-			n, err := o.deliver(ctx, c, batch)
+			n, err := o.deliver(ctx, c, c.batch)
 			if err != nil {
 				return err
 			}
@@ -154,7 +165,7 @@ func (o *Outbox) Waiting(ctx context.Context) (map[string]int, error) {
 func (o *Outbox) consume(ctx context.Context, c consumer) {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
-	size := batch
+	size := c.batch
 	for {
 		n, err := o.deliver(ctx, c, size)
 		switch {
@@ -164,10 +175,10 @@ func (o *Outbox) consume(ctx context.Context, c consumer) {
 			size = 1 // find the one that fails
 			continue
 		case err == nil && n == size && n > 0:
-			size = batch
+			size = c.batch
 			continue
 		}
-		size = batch
+		size = c.batch
 		select {
 		case <-ctx.Done():
 			return

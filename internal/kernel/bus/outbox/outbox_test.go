@@ -165,3 +165,24 @@ func waitFor(t *testing.T, done func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+func TestBatchIsBounded(t *testing.T) {
+	t.Parallel()
+	d := dbtest.SQLite(t)
+	ctx := prepare(t, d)
+	o := outbox.New(d, clock.System{}, slog.New(slog.DiscardHandler))
+	add, most := sum(func(int) bool { return false }), 0
+	o.Subscribe("sum", []string{"test.counted"}, func(ctx context.Context, tx *db.Tx, events []outbox.Event) error {
+		most = max(most, len(events))
+		return add(ctx, tx, events)
+	}, outbox.Batch(3))
+	for range 10 {
+		publish(t, d, o, 1, nil)
+	}
+	if err := o.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := total(t, d); got != 10 || most != 3 {
+		t.Errorf("%d events, %d at once at most", got, most)
+	}
+}
