@@ -62,7 +62,7 @@ func (r *Registry) nextConn(app int64) (uint64, error) {
 	}
 }
 
-// login finds the device of a registration id and secret, and lets it join.
+// login finds the device of a registration id and secret, lets it join, and notes that it is active.
 func (r *Registry) login(ctx context.Context, app *gate.App, id, secret string) (*row, error) {
 	wrong := &Error{Kind: WrongCredentials, Detail: "the registration id is not known to this app or the secret is not its own"}
 	ref, ok, err := r.parse(ctx, app.ID, id)
@@ -76,7 +76,11 @@ func (r *Registry) login(ctx context.Context, app *gate.App, id, secret string) 
 	if !ok {
 		return nil, wrong
 	}
-	return r.admit(ctx, app, ref, generation)
+	w, err := r.admit(ctx, app, ref, generation)
+	if err == nil {
+		r.Active(app.ID, []uint32{w.ordinal})
+	}
+	return w, err
 }
 
 // admit checks that a device exists and its secret is not revoked, lets it join, and notes that it was seen.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/device/deviceevent"
 	"borealis/internal/engine/deviceid"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/bus"
@@ -40,6 +41,10 @@ type RegistrationLimiter interface {
 // Hook is called inside the transaction that registers or joins a device; its error undoes the transaction.
 type Hook func(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, platform audience.Platform) error
 
+// SeenHook is called inside the transaction that writes last-seen times, for up to 200 devices of a platform; its error
+// undoes the transaction, and the devices come again.
+type SeenHook func(ctx context.Context, tx *db.Tx, e deviceevent.Seen) error
+
 // Deps are what a Registry needs.
 type Deps struct {
 	DB       *db.DB
@@ -66,6 +71,8 @@ type Deps struct {
 	ClientIP func(*http.Request) netip.Addr
 	// OnRegistered and OnJoined are optional.
 	OnRegistered, OnJoined Hook
+	// OnSeen is optional.
+	OnSeen SeenHook
 }
 
 // Registry is the package's service. It is safe for concurrent use.

@@ -24,6 +24,7 @@ func (r *Registry) Up(ctx context.Context, u edgewire.Up) edgewire.UpReply {
 	if app == nil || app.State != gate.Enabled {
 		return edgewire.UpReply{Code: edgewire.UpDenied, Reason: "the app is not enabled"}
 	}
+	r.Active(u.App, []uint32{u.Ordinal})
 	var err error
 	switch u.Topic {
 	case TopicProfile:

@@ -147,6 +147,19 @@ func (p *Presence) Count(app int64) int {
 	return int(n)
 }
 
+// Devices is the set of devices of the app that are connected. The caller owns it.
+func (p *Presence) Devices(app int64) *roaring.Bitmap {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := roaring.New()
+	for _, e := range p.edges {
+		if set := e.apps[app]; set != nil {
+			all.Or(set)
+		}
+	}
+	return all
+}
+
 // Split assigns each of the ordinals to the edges that have it online, in one pass. Offline ones are in no list.
 func (p *Presence) Split(app int64, ordinals []uint32) map[string][]uint32 {
 	now := p.clock.Now()

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,6 +94,9 @@ func TestChangesAndTakeOver(t *testing.T) {
 	a.say(false, []uint32{1, 2, 3}, nil)
 	other.say(false, []uint32{3}, nil)
 	eventually(t, "four connections are seen", func() bool { return p.Count(1) == 4 })
+	if got := p.Devices(1).ToArray(); !slices.Equal(got, []uint32{1, 2, 3}) || !p.Devices(2).IsEmpty() {
+		t.Errorf("devices %v", got)
+	}
 	if got := p.Others(1, 3, "b"); len(got) != 1 || got[0] != "a" {
 		t.Errorf("device 3 is also on %v", got)
 	}
