@@ -21,6 +21,7 @@ type commands struct {
 	App       AppCmd       `cmd:"" help:"Administer the apps of a running server, over its admin socket."`
 	Developer DeveloperCmd `cmd:"" help:"Administer the developers of a running server, over its admin socket."`
 	Group     GroupCmd     `cmd:"" help:"Administer the app groups of a running server, over its admin socket."`
+	Import    ImportCmd    `cmd:"" help:"Bring devices over from another push service."`
 	Push      PushCmd      `cmd:"" help:"Send a push through the REST API."`
 	Device    DeviceCmd    `cmd:"" help:"Run simulated devices that print what they receive."`
 	Bench     BenchCmd     `cmd:"" help:"Measure a server, beside a peer in the same run."`

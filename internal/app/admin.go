@@ -55,6 +55,7 @@ func newAdminServer(c *core, path string) *adminServer {
 	mux.HandleFunc("DELETE /apps/{key}", a.remove)
 	a.developerRoutes(mux)
 	a.groupRoutes(mux)
+	a.importRoutes(mux)
 	a.server = &http.Server{Handler: http.MaxBytesHandler(mux, 1<<20), ReadHeaderTimeout: 5 * time.Second}
 	return a
 }

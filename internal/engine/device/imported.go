@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,16 +88,17 @@ func (r *Registry) Import(ctx context.Context, app *gate.App, devices []Imported
 	// In the order of the key, so that pages of the index are touched one after the other.
 	slices.SortFunc(items, func(a, b importItem) int { return strings.Compare(a.ID, b.ID) })
 	for part := range slices.Chunk(items, importBatch) {
-		var done ImportResult
+		var im *importer
 		err := r.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			done = ImportResult{}
-			return r.importBatch(ctx, tx, app, part, update, &done)
+			im = &importer{r: r, app: app, tx: tx, out: &ImportResult{}, tags: map[string]uint32{}, holders: map[string]int{}}
+			return im.batch(ctx, part, update)
 		})
 		r.unclaimed.tell(app.ID)
 		if err != nil {
 			return out, err
 		}
-		out.add(done)
+		im.remember()
+		out.add(*im.out)
 		r.Audience.Follow(ctx, app.ID)
 	}
 	slices.SortFunc(out.Refused, func(a, b RefusedImport) int { return a.Index - b.Index })
@@ -165,6 +167,12 @@ func (r *Registry) checkImported(app *gate.App, d Imported) error {
 	return nil
 }
 
+// tagKey is what the number of a tag is remembered by.
+type tagKey struct {
+	app  int64
+	name string
+}
+
 // importer is one transaction of Import.
 type importer struct {
 	r    *Registry
@@ -176,17 +184,16 @@ type importer struct {
 	holders map[string]int
 }
 
-// importBatch imports some devices in the caller's transaction.
-func (r *Registry) importBatch(ctx context.Context, tx *db.Tx, app *gate.App, items []importItem, update bool, out *ImportResult) error {
-	if err := r.Audience.Lock(ctx, tx, app.ID); err != nil {
+// batch imports some devices.
+func (im *importer) batch(ctx context.Context, items []importItem, update bool) error {
+	if err := im.r.Audience.Lock(ctx, im.tx, im.app.ID); err != nil {
 		return err
 	}
-	im := &importer{r: r, app: app, tx: tx, out: out, tags: map[string]uint32{}, holders: map[string]int{}}
 	ids := make([]string, len(items))
 	for i := range items {
 		ids[i] = items[i].ID
 	}
-	known, err := queryImports(ctx, tx, app.ID, ids)
+	known, err := queryImports(ctx, im.tx, im.app.ID, ids)
 	if err != nil {
 		return err
 	}
@@ -198,16 +205,20 @@ func (r *Registry) importBatch(ctx context.Context, tx *db.Tx, app *gate.App, it
 		case !found:
 			fresh = append(fresh, item)
 		case was.state == importGone:
-			out.Gone++
+			im.out.Gone++
 		case was.state == importClaimed:
-			out.Claimed++
+			im.out.Claimed++
 		case update:
 			change = append(change, item)
 		default:
-			out.Known++
+			im.out.Known++
 		}
 	}
-	if err := im.countHolders(ctx, slices.Concat(fresh, change)); err != nil {
+	both := slices.Concat(fresh, change)
+	if err := im.countHolders(ctx, both); err != nil {
+		return err
+	}
+	if err := im.recall(ctx, both); err != nil {
 		return err
 	}
 	changes, err := im.change(ctx, change, known)
@@ -218,7 +229,7 @@ func (r *Registry) importBatch(ctx context.Context, tx *db.Tx, app *gate.App, it
 	if err != nil {
 		return err
 	}
-	return r.Audience.Append(ctx, tx, app.ID, slices.Concat(changes, created)...)
+	return im.r.Audience.Append(ctx, im.tx, im.app.ID, slices.Concat(changes, created)...)
 }
 
 // create makes devices of items that are not known.
@@ -326,6 +337,31 @@ func (im *importer) prepare(ctx context.Context, item *importItem, alias string)
 		im.holders[item.Alias]++
 	}
 	return true, nil
+}
+
+// recall takes the numbers of tags from what earlier batches looked up, as far as the dictionary still has them: a number
+// that it has is that of the same tag as ever.
+func (im *importer) recall(ctx context.Context, items []*importItem) error {
+	byID := map[uint32]string{}
+	for _, item := range items {
+		for _, name := range item.Tags {
+			if id, ok := im.r.tags.get(tagKey{im.app.ID, name}); ok {
+				byID[id] = name
+			}
+		}
+	}
+	live, err := im.r.Audience.LiveTags(ctx, im.tx, im.app.ID, slices.Collect(maps.Keys(byID)))
+	for _, id := range live {
+		im.tags[byID[id]] = id
+	}
+	return err
+}
+
+// remember keeps the numbers of tags for the next batch, once this one has committed.
+func (im *importer) remember() {
+	for name, id := range im.tags {
+		im.r.tags.put(tagKey{im.app.ID, name}, id)
+	}
 }
 
 func (im *importer) tag(ctx context.Context, name string) (uint32, error) {

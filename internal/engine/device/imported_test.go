@@ -417,6 +417,22 @@ func TestInstallationThatWasAnotherDeviceClaims(t *testing.T) {
 	})
 }
 
+// A tag that was deleted between two batches is another one when it comes back.
+func TestImportAfterATagWasDeleted(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		n := newNode(t, d)
+		n.imports(1, false, Imported{ID: oldA, Tags: []string{"vip", "kept"}})
+		if err := n.DeleteTag(context.Background(), n.app(1), "vip", audience.AllPlatforms); err != nil {
+			t.Fatal(err)
+		}
+		n.imports(1, false, Imported{ID: oldB, Tags: []string{"vip", "kept"}})
+		if vip, kept := n.who(1, audience.Expr{Tag: []string{"vip"}}), n.who(1, audience.Expr{Tag: []string{"kept"}}); !slices.Equal(vip, []uint32{2}) || !slices.Equal(kept, []uint32{1, 2}) {
+			t.Errorf("vip %v, kept %v", vip, kept)
+		}
+	})
+}
+
 func TestDeletedImportedDeviceDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

@@ -84,6 +84,8 @@ type Registry struct {
 	// ids and names remember what imported ids and ordinals belong to each other, which never changes.
 	ids   recent[importKey, uint32]
 	names recent[deviceKey, string]
+	// tags remembers numbers of tags between batches of an import; each use asks whether it still exists.
+	tags recent[tagKey, uint32]
 	// conn is the last connection number given out, without the fence.
 	conn atomic.Uint64
 }

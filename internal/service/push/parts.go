@@ -93,11 +93,3 @@ func (t templatePusher) AcceptAll(ctx context.Context, app *gate.App, pushes []*
 func (s *Service) Settle(ctx context.Context, app, msg int64, ordinals []uint32) error {
 	return s.merge(ctx, app, []mark{{msg: msg, stage: failed(VendorAccepted), ordinals: ordinals}})
 }
-
-// RelayAccount is where and with which keys pushes of an app go on to the vendor.
-type RelayAccount = relay.Account
-
-// SetRelayAccount keeps the account at the vendor to which pushes of an app are forwarded.
-func (s *Service) SetRelayAccount(ctx context.Context, app int64, a RelayAccount) error {
-	return s.parts.relay.SetAccount(ctx, app, a)
-}

@@ -19,9 +19,15 @@ type Account struct {
 	Key, Secret string
 }
 
-// SetAccount keeps an app's account at the vendor. The error of an address that must not get the secret is that of
+// Accounts keeps the accounts that differ from what an app is here. The package's tables have been migrated.
+type Accounts struct {
+	DB     *db.DB
+	Sealer Sealer
+}
+
+// Set keeps an app's account at the vendor. The error of an address that must not get the secret is that of
 // vendor.CheckURL.
-func (s *Service) SetAccount(ctx context.Context, app int64, a Account) error {
+func (s Accounts) Set(ctx context.Context, app int64, a Account) error {
 	if a.URL == "" {
 		a.URL = vendor.PushURL
 	}

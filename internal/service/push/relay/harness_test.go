@@ -74,7 +74,7 @@ func newNode(t testing.TB, d *db.DB, v *fakeVendor) *node {
 		t.Fatal(err)
 	}
 	n := openNode(t, d, clock.NewFake(start), secret.Generate(), "a")
-	if err := n.SetAccount(ctx, 1, Account{URL: v.URL, Key: appKey}); err != nil {
+	if err := n.accounts().Set(ctx, 1, Account{URL: v.URL, Key: appKey}); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -111,6 +111,8 @@ func (n *node) set(on bool) {
 	n.Gate.Publish(gate.App{ID: 1, Key: appKey, SecretHash: sha256.Sum256([]byte(vendorSecret)), State: gate.Enabled, Settings: s, Revision: revision})
 	n.mu.Unlock()
 }
+
+func (n *node) accounts() Accounts { return Accounts{DB: n.DB, Sealer: n.keys} }
 
 // restart is the next process of the same name.
 func (n *node) restart() *node { return openNode(n.t, n.DB, n.clock, n.keys, n.name) }

@@ -54,7 +54,7 @@ type Deps struct {
 	Sealer  Sealer
 	Clock   clock.Clock
 	Log     *slog.Logger
-	// Secret is the master secret of an app here, used at the vendor by apps that have no Account of their own.
+	// Secret is the master secret of an app here, used at the vendor by apps whose Account has none of its own.
 	Secret func(ctx context.Context, appKey string) (string, error)
 	// Transport of the calls; nil: the usual one. It must verify TLS.
 	Transport http.RoundTripper

@@ -448,11 +448,11 @@ func TestAccountIsSealedAndTheSecretStaysAtTheAddress(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
 	t.Cleanup(elsewhere.Close)
 	for _, address := range []string{"http://api.jpush.cn", "https://u:p@api.jpush.cn", "x"} {
-		if err := n.SetAccount(ctx, 1, Account{URL: address}); err == nil {
+		if err := n.accounts().Set(ctx, 1, Account{URL: address}); err == nil {
 			t.Errorf("%s was taken", address)
 		}
 	}
-	if err := n.SetAccount(ctx, 1, Account{URL: v.URL, Secret: "theirs"}); err != nil {
+	if err := n.accounts().Set(ctx, 1, Account{URL: v.URL, Secret: "theirs"}); err != nil {
 		t.Fatal(err)
 	}
 	var sealed string
@@ -467,7 +467,7 @@ func TestAccountIsSealedAndTheSecretStaysAtTheAddress(t *testing.T) {
 	}
 	redirecting := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(redirecting.Close)
-	if err := n.SetAccount(ctx, 1, Account{URL: redirecting.URL}); err != nil {
+	if err := n.accounts().Set(ctx, 1, Account{URL: redirecting.URL}); err != nil {
 		t.Fatal(err)
 	}
 	n.record(2, 0)

@@ -51,7 +51,7 @@ func (s *Service) turn(ctx context.Context, parent Settler, app *gate.App, l *li
 	}
 	for range maxSteps {
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // the node stops
 		}
 		if app = s.Gate.AppByID(app.ID); app == nil {
 			return nil
@@ -373,7 +373,7 @@ func (t *task) cid(ctx context.Context) (string, error) {
 func (t *task) fetchCIDs(ctx context.Context) error {
 	list, a, err := t.client.CIDs(ctx, cidCount)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the node stops
 	}
 	t.line.heard(t.s.now(), a)
 	if err == nil && a.OK() {

@@ -36,16 +36,22 @@ const (
 	defaultPause = time.Minute
 )
 
-// CheckURL says why a text is no address to send credentials to: it must be https, or http to this machine itself.
+// AddressError is an address that credentials are not sent to.
+type AddressError struct{ Reason string }
+
+// Error makes *AddressError an error.
+func (e *AddressError) Error() string { return e.Reason }
+
+// CheckURL says, as an *AddressError, why a text is no address to send credentials to: it must be https, or http to this machine itself.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%q is not an address like %s", text, PushURL)
+		return &AddressError{fmt.Sprintf("%q is not an address like %s", text, PushURL)}
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%q must begin with https://, because the master secret is sent there", text)
+	return &AddressError{fmt.Sprintf("%q must begin with https://, because the master secret is sent there", text)}
 }
 
 func loopback(host string) bool {
