@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"borealis/internal/engine/audience"
@@ -114,14 +115,7 @@ func parseJSON(line []byte) (Device, error) {
 	return d, d.check()
 }
 
-func known(column string) bool {
-	for _, c := range columns {
-		if c == column {
-			return true
-		}
-	}
-	return false
-}
+func known(column string) bool { return slices.Contains(columns, column) }
 
 func unknownColumn(name string) error {
 	return fmt.Errorf("%q is none of %s", name, strings.Join(columns, ", "))

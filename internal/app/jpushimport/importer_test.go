@@ -205,8 +205,10 @@ func TestFetchingLivesWithLimitsAndFailures(t *testing.T) {
 		t.Errorf("bad %q", bad)
 	}
 	// The dropped call is repeated by net/http itself where it used an old connection.
-	if want := []time.Duration{9, 1, 2, 4, 33}; len(waits) < len(want) || slices.ContainsFunc(want, func(d time.Duration) bool { return !slices.Contains(waits, d*time.Second) }) {
-		t.Errorf("waited %v", waits)
+	for _, want := range []time.Duration{9 * time.Second, time.Second, 2 * time.Second, 4 * time.Second, 33 * time.Second} {
+		if !slices.Contains(waits, want) {
+			t.Errorf("waited %v, not %s", waits, want)
+		}
 	}
 	if got[0].Alias != "mine" || got[1].Alias != "a" || !slices.Equal(got[0].Tags, []string{"t-limited"}) {
 		t.Errorf("sent %+v", got)

@@ -131,8 +131,7 @@ func fields(line []byte) ([]string, error) {
 	}
 	c := csv.NewReader(bytes.NewReader(line))
 	values, err := c.Read()
-	var bad *csv.ParseError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 		return nil, bad.Err
 	}
 	return values, err

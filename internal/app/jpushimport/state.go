@@ -26,8 +26,8 @@ func (c Counts) Devices() int { return c.Created + c.Updated + c.Known + c.Claim
 
 // State remembers in a file how far a run came, and is deleted at its end. The zero value remembers nothing.
 type State struct {
-	path string
 	saved
+	path string
 }
 
 type saved struct {
