@@ -2,7 +2,11 @@ package app
 
 import (
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
+
+	"borealis/internal/kernel/config"
 )
 
 // endpoints tells a device that registered by the given Host where to connect, the preferred address first. With
@@ -42,4 +46,18 @@ func (a *App) port(configured string, listening func(*edgeNode) net.Addr) string
 		}
 	}
 	return port
+}
+
+// publicURL is the base of the addresses that callers are told: the configured one, or that of their request.
+func publicURL(cfg *config.Config) func(*http.Request) string {
+	return func(r *http.Request) string {
+		if cfg.PublicURL != "" {
+			return strings.TrimRight(cfg.PublicURL, "/")
+		}
+		scheme := "http://"
+		if r.TLS != nil {
+			scheme = "https://"
+		}
+		return scheme + r.Host
+	}
 }

@@ -23,6 +23,7 @@ func (s *Service) CompatRoutes(handle func(pattern string, h gate.Handler)) {
 	handle("POST /v3/push/batch/alias/single", s.compatBatch("alias"))
 	handle("GET /v3/push/cid", s.compatCID)
 	handle("DELETE /v3/push/{msg_id}", s.compatWithdraw)
+	s.images.CompatRoutes(handle)
 	s.plans.CompatRoutes(handle)
 	s.templates.CompatRoutes(handle)
 }

@@ -31,6 +31,7 @@ func (in *eventsInput) Resolve(ctx huma.Context) []error {
 
 // Routes adds the part of the device API that concerns messages. api must be made by humago.
 func (s *Service) Routes(api huma.API, auth DeviceAuth) {
+	s.images.Routes(api)
 	huma.Register(api, huma.Operation{
 		OperationID: "report-device-events", Method: http.MethodPost, Path: "/device/v1/events", Tags: []string{"Devices"},
 		Summary: "Report what happened to messages on the device", DefaultStatus: http.StatusNoContent, MaxBodyBytes: 64 << 10,

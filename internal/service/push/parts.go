@@ -9,6 +9,7 @@ import (
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
 	"borealis/internal/service/push/file"
+	"borealis/internal/service/push/image"
 	"borealis/internal/service/push/payload"
 	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/relay"
@@ -19,6 +20,7 @@ import (
 // parts are the packages below this one, each with tables and calls of its own.
 type parts struct {
 	files       *file.Service
+	images      *image.Service
 	plans       *plan.Service
 	testDevices *testdevice.Service
 	templates   *template.Service
@@ -28,6 +30,7 @@ type parts struct {
 func newParts(s *Service, d *Deps) parts {
 	return parts{
 		files:       file.New(file.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, Zone: d.Zone}),
+		images:      image.New(image.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, PublicURL: d.PublicURL}),
 		plans:       plan.New(plan.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log}),
 		testDevices: testdevice.New(testdevice.Deps{DB: d.DB, Devices: d.Devices, Clock: d.Clock, Log: d.Log}),
 		templates:   template.New(template.Deps{DB: d.DB, Pusher: templatePusher{s}, Clock: d.Clock, Log: d.Log}),
@@ -42,7 +45,9 @@ func Migrate(ctx context.Context, d *db.DB) error {
 	if err := d.Migrate(ctx, "push", migrations); err != nil {
 		return err
 	}
-	for _, migrate := range []func(context.Context, *db.DB) error{file.Migrate, plan.Migrate, testdevice.Migrate, template.Migrate, relay.Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{
+		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, template.Migrate, relay.Migrate,
+	} {
 		if err := migrate(ctx, d); err != nil {
 			return err
 		}
@@ -53,7 +58,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 // run runs the loops of the parts until ctx ends.
 func (p *parts) run(ctx context.Context, wg *sync.WaitGroup, s *Service, failed func(error)) {
 	relaying := func(ctx context.Context) error { return p.relay.Run(ctx, s) }
-	for _, loop := range []func(context.Context) error{p.files.Run, relaying} {
+	for _, loop := range []func(context.Context) error{p.files.Run, p.images.Run, relaying} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil && ctx.Err() == nil {
 				failed(err)

@@ -50,6 +50,8 @@ type Deps struct {
 	Sealer relay.Sealer
 	// MasterSecret finds the master secret of an app by its key.
 	MasterSecret func(ctx context.Context, appKey string) (string, error)
+	// PublicURL is the base of addresses at which the server is reached by who makes a request.
+	PublicURL func(*http.Request) string
 	// Zone of times in answers that belong to no app.
 	Zone *time.Location
 	// ClientIP of a request, for the allow-lists of the apps of a group. Optional.
