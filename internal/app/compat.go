@@ -34,6 +34,12 @@ var (
 		unknown: compat.Errorf(http.StatusBadRequest, 7008, "app_key does not exist"),
 		wrong:   compat.Errorf(http.StatusUnauthorized, 7004, "Basic authentication failed"),
 	}
+	scheduleFamily = family{
+		limit:   gate.FamilySchedule,
+		absent:  compat.Errorf(http.StatusUnauthorized, 8101, "Basic authentication failed."),
+		unknown: compat.Errorf(http.StatusUnauthorized, 8101, "Basic authentication failed."),
+		wrong:   compat.Errorf(http.StatusUnauthorized, 8101, "Basic authentication failed."),
+	}
 	reportFamily = family{
 		limit:   gate.FamilyReport,
 		absent:  compat.Errorf(http.StatusUnauthorized, 3001, "Basic authentication failed"),

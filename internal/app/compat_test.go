@@ -24,6 +24,7 @@ func TestCompatibilityTable(t *testing.T) {
 	(&push.Service{}).CompatGroupReportRoutes(noteGroup)
 	(&device.Registry{}).CompatRoutes(note)
 	(&push.Service{}).CompatDeviceRoutes(note)
+	(&push.Service{}).CompatScheduleRoutes(note)
 	(&push.Service{}).CompatFileRoutes(func(pattern string, _ gate.Handler, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	(&account.Service{}).CompatRoutes(func(pattern string, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	doc, err := os.ReadFile("../../docs/compatibility.md")

@@ -78,6 +78,7 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	c.push.CompatGroupReportRoutes(c.mountGroup(mux, reportFamily))
 	c.devices.CompatRoutes(c.mountCompat(mux, deviceFamily))
 	c.push.CompatDeviceRoutes(c.mountCompat(mux, deviceFamily))
+	c.push.CompatScheduleRoutes(c.mountCompat(mux, scheduleFamily))
 	c.push.CompatFileRoutes(c.mountFiles(mux))
 	c.account.CompatRoutes(c.mountDeveloper(mux, adminFamily))
 	mux.Handle("/v3/", compat.Fallback(mux))

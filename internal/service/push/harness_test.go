@@ -26,6 +26,7 @@ import (
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
 	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/jobs"
 	"borealis/internal/kernel/lease"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/web/compat"
@@ -76,7 +77,7 @@ const smallRows = 3
 func newRig(t testing.TB, d *db.DB) *rig {
 	t.Helper()
 	ctx := context.Background()
-	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, Migrate} {
 		if err := migrate(ctx, d); err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func (r *rig) boot() {
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
+		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Jobs: jobs.New(r.db, r.fake, log), Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 	"borealis/internal/service/push/payload"
 	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/relay"
+	"borealis/internal/service/push/schedule"
 	"borealis/internal/service/push/template"
 	"borealis/internal/service/push/testdevice"
 )
@@ -23,17 +25,20 @@ type parts struct {
 	images      *image.Service
 	plans       *plan.Service
 	testDevices *testdevice.Service
+	schedules   *schedule.Service
 	templates   *template.Service
 	relay       *relay.Service
 }
 
 func newParts(s *Service, d *Deps) parts {
+	schedules := schedule.New(schedule.Deps{DB: d.DB, Gate: d.Gate, Jobs: d.Jobs, Pusher: schedulePusher{s}, Clock: d.Clock, Log: d.Log})
 	return parts{
+		schedules:   schedules,
 		files:       file.New(file.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, Zone: d.Zone}),
 		images:      image.New(image.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, PublicURL: d.PublicURL}),
 		plans:       plan.New(plan.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log}),
 		testDevices: testdevice.New(testdevice.Deps{DB: d.DB, Devices: d.Devices, Clock: d.Clock, Log: d.Log}),
-		templates:   template.New(template.Deps{DB: d.DB, Pusher: templatePusher{s}, Clock: d.Clock, Log: d.Log}),
+		templates:   template.New(template.Deps{DB: d.DB, Pusher: templatePusher{s}, Scheduler: templateScheduler{schedules}, Clock: d.Clock, Log: d.Log}),
 		relay: relay.New(relay.Deps{
 			DB: d.DB, Gate: d.Gate, Devices: d.Devices, Leases: d.Leases, Sealer: d.Sealer, Clock: d.Clock, Log: d.Log, Secret: d.MasterSecret,
 		}),
@@ -46,7 +51,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 		return err
 	}
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, template.Migrate, relay.Migrate,
+		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, template.Migrate, relay.Migrate,
 	} {
 		if err := migrate(ctx, d); err != nil {
 			return err
@@ -58,7 +63,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 // run runs the loops of the parts until ctx ends.
 func (p *parts) run(ctx context.Context, wg *sync.WaitGroup, s *Service, failed func(error)) {
 	relaying := func(ctx context.Context) error { return p.relay.Run(ctx, s) }
-	for _, loop := range []func(context.Context) error{p.files.Run, p.images.Run, relaying} {
+	for _, loop := range []func(context.Context) error{p.files.Run, p.images.Run, p.schedules.Run, relaying} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil && ctx.Err() == nil {
 				failed(err)
@@ -70,6 +75,11 @@ func (p *parts) run(ctx context.Context, wg *sync.WaitGroup, s *Service, failed 
 // CompatDeviceRoutes names the calls that belong to the vendor's device API.
 func (s *Service) CompatDeviceRoutes(handle func(pattern string, h gate.Handler)) {
 	s.testDevices.CompatRoutes(handle)
+}
+
+// CompatScheduleRoutes names the schedule calls.
+func (s *Service) CompatScheduleRoutes(handle func(pattern string, h gate.Handler)) {
+	s.schedules.CompatRoutes(handle)
 }
 
 // CompatFileRoutes names the file calls, which apps and developers make.
@@ -91,6 +101,26 @@ func (t templatePusher) AcceptAll(ctx context.Context, app *gate.App, pushes []*
 		out[i] = template.Result{Msg: r.Msg, Err: r.Err}
 	}
 	return out
+}
+
+// schedulePusher is what schedules need of the service.
+type schedulePusher struct{ *Service }
+
+// Fire is Service.Fire in the terms of schedules.
+func (p schedulePusher) Fire(ctx context.Context, app *gate.App, push *payload.Push, also func(context.Context, *db.Tx, int64) error) (int64, error) {
+	return p.Service.Fire(ctx, app, push, also)
+}
+
+// templateScheduler is what scheduled templates need.
+type templateScheduler struct{ schedules *schedule.Service }
+
+// Schedule makes an enabled schedule of a push object.
+func (t templateScheduler) Schedule(ctx context.Context, app *gate.App, name string, trigger, push json.RawMessage) (string, error) {
+	parsed, err := schedule.ParseTrigger(trigger, app.Settings.Location())
+	if err != nil {
+		return "", err
+	}
+	return t.schedules.Create(ctx, app, schedule.Schedule{Name: name, Enabled: true, Trigger: parsed, Push: push})
 }
 
 // Settle ends targets of a message whose delivery another service has taken over. It fails on a node that does not own

@@ -23,6 +23,7 @@ import (
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/id"
+	"borealis/internal/kernel/jobs"
 	"borealis/internal/kernel/lease"
 	"borealis/internal/service/push/relay"
 )
@@ -46,6 +47,8 @@ type Deps struct {
 	Metrics  prometheus.Registerer
 	// Blobs keep what is uploaded.
 	Blobs *blob.Store
+	// Jobs fire schedules.
+	Jobs *jobs.Queue
 	// Sealer encrypts credentials for the database.
 	Sealer relay.Sealer
 	// MasterSecret finds the master secret of an app by its key.

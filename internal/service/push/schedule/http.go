@@ -13,13 +13,13 @@ import (
 	"borealis/internal/kernel/web/compat"
 )
 
-type listInput struct {
+type scheduleListInput struct {
 	AppKey string `path:"app_key"`
 	Cursor int64  `query:"cursor" minimum:"0" doc:"next_cursor of the page before; absent: the first page"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"50" default:"50"`
 }
 
-type listOutput struct {
+type scheduleListOutput struct {
 	Body struct {
 		Total     int           `json:"total" doc:"schedules that may still fire"`
 		Schedules []scheduleRow `json:"schedules" doc:"in the order of creation"`
@@ -39,12 +39,12 @@ type scheduleRow struct {
 	Push      json.RawMessage `json:"push"`
 }
 
-type getInput struct {
+type scheduleInput struct {
 	AppKey string `path:"app_key"`
 	ID     string `path:"id" format:"uuid"`
 }
 
-type getOutput struct {
+type scheduleOutput struct {
 	Body struct {
 		Schedule scheduleRow `json:"schedule"`
 		Past     []firingRow `json:"past" doc:"the newest 1,000 firings of the last 35 days, oldest first"`
@@ -65,14 +65,14 @@ func (s *Service) Routes(api huma.API, middlewares huma.Middlewares, app func(co
 	huma.Register(api, huma.Operation{
 		OperationID: "list-schedules", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/schedules", Tags: []string{"Push"},
 		Summary: "Schedules that may still fire", Security: security, Middlewares: middlewares,
-	}, func(ctx context.Context, in *listInput) (*listOutput, error) { return s.list(ctx, app(ctx), in) })
+	}, func(ctx context.Context, in *scheduleListInput) (*scheduleListOutput, error) { return s.list(ctx, app(ctx), in) })
 	huma.Register(api, huma.Operation{
 		OperationID: "get-schedule", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/schedules/{id}", Tags: []string{"Push"},
 		Summary: "A schedule and what it sent", Security: security, Middlewares: middlewares, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *getInput) (*getOutput, error) { return s.get(ctx, app(ctx), in.ID) })
+	}, func(ctx context.Context, in *scheduleInput) (*scheduleOutput, error) { return s.get(ctx, app(ctx), in.ID) })
 }
 
-func (s *Service) list(ctx context.Context, app *gate.App, in *listInput) (*listOutput, error) {
+func (s *Service) list(ctx context.Context, app *gate.App, in *scheduleListInput) (*scheduleListOutput, error) {
 	total, err := countLive(ctx, s.db, app.ID)
 	if err != nil {
 		return nil, s.problem(ctx, err)
@@ -81,7 +81,7 @@ func (s *Service) list(ctx context.Context, app *gate.App, in *listInput) (*list
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	out := &listOutput{}
+	out := &scheduleListOutput{}
 	out.Body.Total, out.Body.Schedules = total, []scheduleRow{}
 	if len(rows) > in.Limit {
 		rows = rows[:in.Limit]
@@ -93,7 +93,7 @@ func (s *Service) list(ctx context.Context, app *gate.App, in *listInput) (*list
 	return out, nil
 }
 
-func (s *Service) get(ctx context.Context, app *gate.App, id string) (*getOutput, error) {
+func (s *Service) get(ctx context.Context, app *gate.App, id string) (*scheduleOutput, error) {
 	r, err := queryRow(ctx, s.db, id)
 	if err == nil && (r == nil || r.App != app.ID) {
 		err = errUnknown
@@ -105,7 +105,7 @@ func (s *Service) get(ctx context.Context, app *gate.App, id string) (*getOutput
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	out := &getOutput{}
+	out := &scheduleOutput{}
 	out.Body.Schedule, out.Body.Past = describe(r), []firingRow{}
 	for _, o := range past {
 		row := firingRow{DueAt: o.DueAt, FiredAt: o.FiredAt, Code: o.Code, Detail: o.Message}

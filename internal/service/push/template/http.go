@@ -45,7 +45,7 @@ type updateInput struct {
 	}
 }
 
-type presented struct {
+type templateRow struct {
 	ID        string            `json:"id" doc:"named by the calls of the push API"`
 	Name      string            `json:"name"`
 	Push      json.RawMessage   `json:"push"`
@@ -56,17 +56,17 @@ type presented struct {
 	UpdatedAt int64             `json:"updated_at" doc:"Unix milliseconds"`
 }
 
-type output struct{ Body presented }
+type templateOutput struct{ Body templateRow }
 
-type listInput struct {
+type templateListInput struct {
 	AppKey string `path:"app_key"`
 	Cursor string `query:"cursor" pattern:"^(tpl_[0-9a-f]{32})?$" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }
 
-type listOutput struct {
+type templateListOutput struct {
 	Body struct {
-		Templates []presented `json:"templates" doc:"in order of creation"`
+		Templates []templateRow `json:"templates" doc:"in order of creation"`
 		Next      string      `json:"next" doc:"cursor of the next page; empty: this is the last"`
 	}
 }
@@ -93,17 +93,17 @@ func (s *Service) Routes(api huma.API, app func(context.Context) *gate.App, midd
 	huma.Register(api, remove, r.remove)
 }
 
-func (r *routes) create(ctx context.Context, in *createInput) (*output, error) {
+func (r *routes) create(ctx context.Context, in *createInput) (*templateOutput, error) {
 	t, err := r.s.Create(ctx, r.app(ctx), Template{Name: in.Body.Name, Push: in.Body.Push, Samples: in.Body.Samples})
 	return r.answer(t, err)
 }
 
-func (r *routes) get(ctx context.Context, in *oneInput) (*output, error) {
+func (r *routes) get(ctx context.Context, in *oneInput) (*templateOutput, error) {
 	t, err := r.s.Get(ctx, r.app(ctx), in.ID)
 	return r.answer(t, err)
 }
 
-func (r *routes) update(ctx context.Context, in *updateInput) (*output, error) {
+func (r *routes) update(ctx context.Context, in *updateInput) (*templateOutput, error) {
 	t, err := r.s.Update(ctx, r.app(ctx), Template{ID: in.ID, Version: in.Body.Version, Name: in.Body.Name, Push: in.Body.Push, Samples: in.Body.Samples})
 	return r.answer(t, err)
 }
@@ -112,13 +112,13 @@ func (r *routes) remove(ctx context.Context, in *oneInput) (*struct{}, error) {
 	return nil, r.problem(r.s.Delete(ctx, r.app(ctx), in.ID))
 }
 
-func (r *routes) list(ctx context.Context, in *listInput) (*listOutput, error) {
+func (r *routes) list(ctx context.Context, in *templateListInput) (*templateListOutput, error) {
 	page, err := r.s.List(ctx, r.app(ctx), in.Cursor, in.Limit+1)
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	out := &listOutput{}
-	out.Body.Templates = make([]presented, 0, len(page))
+	out := &templateListOutput{}
+	out.Body.Templates = make([]templateRow, 0, len(page))
 	for i, t := range page {
 		if i == in.Limit {
 			out.Body.Next = page[i-1].ID
@@ -129,15 +129,15 @@ func (r *routes) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	return out, nil
 }
 
-func (r *routes) answer(t *Template, err error) (*output, error) {
+func (r *routes) answer(t *Template, err error) (*templateOutput, error) {
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	return &output{present(t)}, nil
+	return &templateOutput{present(t)}, nil
 }
 
-func present(t *Template) presented {
-	p := presented{ID: t.ID, Name: t.Name, Push: t.Push, Samples: t.Samples, Variables: t.Variables(), Version: t.Version,
+func present(t *Template) templateRow {
+	p := templateRow{ID: t.ID, Name: t.Name, Push: t.Push, Samples: t.Samples, Variables: t.Variables(), Version: t.Version,
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt}
 	if p.Variables == nil {
 		p.Variables = []string{}

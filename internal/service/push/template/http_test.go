@@ -37,24 +37,24 @@ func TestTemplatesAreManaged(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := newRig(t, d)
 		const base = "/api/v1/apps/one/templates"
-		var made presented
+		var made templateRow
 		r.decodeAnswer(r.call("POST", base, `{"name":"问候","push":`+greeting+`,"samples":{"no":"7"}}`), 201, &made)
 		if !validID(made.ID) || made.Version != 1 || made.CreatedAt != r.fake.Now().UnixMilli() || !slices.Equal(made.Variables, []string{"name", "no"}) ||
 			made.Samples["no"] != "7" || !strings.HasPrefix(string(made.Push), `{"platform":"all",`) {
 			t.Errorf("created %+v", made)
 		}
-		var read presented
+		var read templateRow
 		r.decodeAnswer(r.call("GET", base+"/"+made.ID, ""), 200, &read)
 		if fmt.Sprint(read) != fmt.Sprint(made) {
 			t.Errorf("read %+v", read)
 		}
 		r.fake.Advance(time.Minute)
-		read = presented{}
+		read = templateRow{}
 		r.decodeAnswer(r.call("PUT", base+"/"+made.ID, `{"version":1,"name":"b","push":{"platform":"ios","notification":{"alert":"x"}}}`), 200, &read)
 		if read.Version != 2 || read.Name != "b" || len(read.Variables) != 0 || len(read.Samples) != 0 || read.CreatedAt != made.CreatedAt || read.UpdatedAt <= read.CreatedAt {
 			t.Errorf("updated %+v", read)
 		}
-		var again presented
+		var again templateRow
 		r.decodeAnswer(r.call("GET", base+"/"+made.ID, ""), 200, &again)
 		if fmt.Sprint(read) != fmt.Sprint(again) {
 			t.Errorf("answered %+v, kept %+v", read, again)
@@ -87,7 +87,7 @@ func TestTemplatesAreListedByCursor(t *testing.T) {
 		cursor, pages := "", 0
 		for {
 			var page struct {
-				Templates []presented
+				Templates []templateRow
 				Next      string
 			}
 			r.decodeAnswer(r.call("GET", "/api/v1/apps/one/templates?limit=2&cursor="+cursor, ""), 200, &page)
