@@ -203,12 +203,12 @@ func TestUsesDoNotBlockEachOther(t *testing.T) {
 		if err := Used(ctx, tx, 1, "p", 1000); err != nil {
 			return err
 		}
-		return r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return Used(ctx, tx, 1, "p", 1001) })
+		return r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return UsedTimes(ctx, tx, 1, "p", 3, 1001) })
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, page, err := queryPage(ctx, r.db, 1, "", anySource, 1, 0); err != nil || page[0].Pushes != 2 || page[0].UsedAt != 1001 {
+	if _, page, err := queryPage(ctx, r.db, 1, "", anySource, 1, 0); err != nil || page[0].Pushes != 4 || page[0].UsedAt != 1001 {
 		t.Errorf("%+v (%v)", page, err)
 	}
 }

@@ -52,11 +52,18 @@ const useSlots = 16
 // On PostgreSQL a row that is changed stays locked until the commit is durable. One counter per plan would therefore let
 // one push of a plan commit at a time; the time spreads them over slots instead.
 func Used(ctx context.Context, tx *db.Tx, app int64, name string, at int64) error {
+	return UsedTimes(ctx, tx, app, name, 1, at)
+}
+
+// UsedTimes is Used for several pushes that are accepted in one transaction and name the same plan: one statement counts
+// them all. A transaction that counts several plans does so in the order of their names, so that two cannot lock each
+// other out.
+func UsedTimes(ctx context.Context, tx *db.Tx, app int64, name string, pushes int, at int64) error {
 	_, err := tx.Exec(ctx, `insert into push_plan_use (plan_id, slot, pushes, last_at)
-		select id, cast($3 as bigint), 1, cast($4 as bigint) from push_plan where app_id = $1 and name = $2
-		on conflict (plan_id, slot) do update set pushes = push_plan_use.pushes + 1,
+		select id, cast($3 as bigint), cast($5 as bigint), cast($4 as bigint) from push_plan where app_id = $1 and name = $2
+		on conflict (plan_id, slot) do update set pushes = push_plan_use.pushes + excluded.pushes,
 			last_at = case when push_plan_use.last_at > excluded.last_at then push_plan_use.last_at else excluded.last_at end`,
-		app, name, at%useSlots, at)
+		app, name, at%useSlots, at, pushes)
 	if err != nil {
 		return fmt.Errorf("plan: count use: %w", err)
 	}

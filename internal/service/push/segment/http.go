@@ -89,7 +89,7 @@ type oneInput struct {
 	ID     string `path:"id" maxLength:"64"`
 }
 
-type createInput struct {
+type createSegmentInput struct {
 	AppKey string `path:"app_key"`
 	Body   struct {
 		Name     string          `json:"name" minLength:"1" maxLength:"255" doc:"for people"`
@@ -97,7 +97,7 @@ type createInput struct {
 	}
 }
 
-type updateInput struct {
+type updateSegmentInput struct {
 	AppKey string `path:"app_key"`
 	ID     string `path:"id" maxLength:"64"`
 	Body   struct {
@@ -116,38 +116,38 @@ type segmentRow struct {
 	UpdatedAt int64           `json:"updated_at" doc:"Unix milliseconds"`
 }
 
-type output struct{ Body segmentRow }
+type segmentOutput struct{ Body segmentRow }
 
-type listInput struct {
+type listSegmentsInput struct {
 	AppKey string `path:"app_key"`
 	Cursor string `query:"cursor" pattern:"^(seg_[0-9a-f]{32})?$" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }
 
-type listOutput struct {
+type listSegmentsOutput struct {
 	Body struct {
 		Segments []segmentRow `json:"segments" doc:"in order of creation"`
 		Next     string       `json:"next" doc:"cursor of the next page; empty: this is the last"`
 	}
 }
 
-type countOutput struct {
+type countSegmentOutput struct {
 	Body struct {
 		Devices uint64 `json:"devices"`
 	}
 }
 
-func (r *routes) create(ctx context.Context, in *createInput) (*output, error) {
+func (r *routes) create(ctx context.Context, in *createSegmentInput) (*segmentOutput, error) {
 	s, err := r.s.Create(ctx, r.app(ctx), in.Body.Name, in.Body.Audience)
 	return r.answer(s, err)
 }
 
-func (r *routes) get(ctx context.Context, in *oneInput) (*output, error) {
+func (r *routes) get(ctx context.Context, in *oneInput) (*segmentOutput, error) {
 	s, err := r.s.Get(ctx, r.app(ctx), in.ID)
 	return r.answer(s, err)
 }
 
-func (r *routes) update(ctx context.Context, in *updateInput) (*output, error) {
+func (r *routes) update(ctx context.Context, in *updateSegmentInput) (*segmentOutput, error) {
 	s, err := r.s.Update(ctx, r.app(ctx), in.ID, in.Body.Version, in.Body.Name, in.Body.Audience)
 	return r.answer(s, err)
 }
@@ -156,22 +156,22 @@ func (r *routes) remove(ctx context.Context, in *oneInput) (*struct{}, error) {
 	return nil, r.problem(r.s.Delete(ctx, r.app(ctx), in.ID))
 }
 
-func (r *routes) count(ctx context.Context, in *oneInput) (*countOutput, error) {
+func (r *routes) count(ctx context.Context, in *oneInput) (*countSegmentOutput, error) {
 	n, err := r.s.Count(ctx, r.app(ctx), in.ID)
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	out := &countOutput{}
+	out := &countSegmentOutput{}
 	out.Body.Devices = n
 	return out, nil
 }
 
-func (r *routes) list(ctx context.Context, in *listInput) (*listOutput, error) {
+func (r *routes) list(ctx context.Context, in *listSegmentsInput) (*listSegmentsOutput, error) {
 	page, err := r.s.List(ctx, r.app(ctx), in.Cursor, in.Limit+1)
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	out := &listOutput{}
+	out := &listSegmentsOutput{}
 	out.Body.Segments = make([]segmentRow, 0, len(page))
 	for i, s := range page {
 		if i == in.Limit {
@@ -183,9 +183,9 @@ func (r *routes) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	return out, nil
 }
 
-func (r *routes) answer(s *Segment, err error) (*output, error) {
+func (r *routes) answer(s *Segment, err error) (*segmentOutput, error) {
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	return &output{segmentRow(*s)}, nil
+	return &segmentOutput{segmentRow(*s)}, nil
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-type createTestInput struct {
+type createABTestInput struct {
 	AppKey string `path:"app_key"`
 	Body   struct {
 		Name     string          `json:"name" minLength:"1" maxLength:"255" doc:"for people"`
@@ -17,7 +17,7 @@ type createTestInput struct {
 	}
 }
 
-type renameTestInput struct {
+type renameABTestInput struct {
 	AppKey string `path:"app_key"`
 	ID     string `path:"id" maxLength:"64"`
 	Body   struct {
@@ -36,29 +36,29 @@ type abtestRow struct {
 	UpdatedAt int64           `json:"updated_at" doc:"Unix milliseconds"`
 }
 
-type testOutput struct{ Body abtestRow }
+type abtestOutput struct{ Body abtestRow }
 
-type listTestsInput struct {
+type listABTestsInput struct {
 	AppKey string `path:"app_key"`
 	Cursor string `query:"cursor" pattern:"^(abt_[0-9a-f]{32})?$" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }
 
-type listTestsOutput struct {
+type listABTestsOutput struct {
 	Body struct {
 		Tests []abtestRow `json:"abtests" doc:"in order of creation"`
 		Next  string      `json:"next" doc:"cursor of the next page; empty: this is the last"`
 	}
 }
 
-type countTestOutput struct {
+type countABTestOutput struct {
 	Body struct {
 		Devices uint64   `json:"devices"`
 		Groups  []uint64 `json:"groups" doc:"devices of each group, in the order of the test's groups"`
 	}
 }
 
-func (r *routes) createTest(ctx context.Context, in *createTestInput) (*testOutput, error) {
+func (r *routes) createTest(ctx context.Context, in *createABTestInput) (*abtestOutput, error) {
 	groups := make([]TestGroup, len(in.Body.Groups))
 	for i, g := range in.Body.Groups {
 		groups[i] = TestGroup{Name: g.Name, Percent: g.Percent}
@@ -67,12 +67,12 @@ func (r *routes) createTest(ctx context.Context, in *createTestInput) (*testOutp
 	return r.answerTest(t, err)
 }
 
-func (r *routes) getTest(ctx context.Context, in *oneInput) (*testOutput, error) {
+func (r *routes) getTest(ctx context.Context, in *oneInput) (*abtestOutput, error) {
 	t, err := r.s.GetTest(ctx, r.app(ctx), in.ID)
 	return r.answerTest(t, err)
 }
 
-func (r *routes) renameTest(ctx context.Context, in *renameTestInput) (*testOutput, error) {
+func (r *routes) renameTest(ctx context.Context, in *renameABTestInput) (*abtestOutput, error) {
 	t, err := r.s.RenameTest(ctx, r.app(ctx), in.ID, in.Body.Version, in.Body.Name)
 	return r.answerTest(t, err)
 }
@@ -81,22 +81,22 @@ func (r *routes) removeTest(ctx context.Context, in *oneInput) (*struct{}, error
 	return nil, r.problem(r.s.DeleteTest(ctx, r.app(ctx), in.ID))
 }
 
-func (r *routes) countTest(ctx context.Context, in *oneInput) (*countTestOutput, error) {
+func (r *routes) countTest(ctx context.Context, in *oneInput) (*countABTestOutput, error) {
 	all, groups, err := r.s.CountTest(ctx, r.app(ctx), in.ID)
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	out := &countTestOutput{}
+	out := &countABTestOutput{}
 	out.Body.Devices, out.Body.Groups = all, groups
 	return out, nil
 }
 
-func (r *routes) listTests(ctx context.Context, in *listTestsInput) (*listTestsOutput, error) {
+func (r *routes) listTests(ctx context.Context, in *listABTestsInput) (*listABTestsOutput, error) {
 	page, err := r.s.ListTests(ctx, r.app(ctx), in.Cursor, in.Limit+1)
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	out := &listTestsOutput{}
+	out := &listABTestsOutput{}
 	out.Body.Tests = make([]abtestRow, 0, len(page))
 	for i, t := range page {
 		if i == in.Limit {
@@ -108,9 +108,9 @@ func (r *routes) listTests(ctx context.Context, in *listTestsInput) (*listTestsO
 	return out, nil
 }
 
-func (r *routes) answerTest(t *Test, err error) (*testOutput, error) {
+func (r *routes) answerTest(t *Test, err error) (*abtestOutput, error) {
 	if err != nil {
 		return nil, r.problem(err)
 	}
-	return &testOutput{abtestRow(*t)}, nil
+	return &abtestOutput{abtestRow(*t)}, nil
 }

@@ -20,12 +20,12 @@ type routes struct {
 	app func(context.Context) *gate.App
 }
 
-type oneInput struct {
+type oneTemplateInput struct {
 	AppKey string `path:"app_key"`
 	ID     string `path:"id" maxLength:"64" doc:"template id"`
 }
 
-type createInput struct {
+type createTemplateInput struct {
 	AppKey string `path:"app_key"`
 	Body   struct {
 		Name    string            `json:"name" minLength:"1" maxLength:"255" doc:"for people"`
@@ -34,7 +34,7 @@ type createInput struct {
 	}
 }
 
-type updateInput struct {
+type updateTemplateInput struct {
 	AppKey string `path:"app_key"`
 	ID     string `path:"id" maxLength:"64"`
 	Body   struct {
@@ -67,7 +67,7 @@ type templateListInput struct {
 type templateListOutput struct {
 	Body struct {
 		Templates []templateRow `json:"templates" doc:"in order of creation"`
-		Next      string      `json:"next" doc:"cursor of the next page; empty: this is the last"`
+		Next      string        `json:"next" doc:"cursor of the next page; empty: this is the last"`
 	}
 }
 
@@ -93,22 +93,22 @@ func (s *Service) Routes(api huma.API, app func(context.Context) *gate.App, midd
 	huma.Register(api, remove, r.remove)
 }
 
-func (r *routes) create(ctx context.Context, in *createInput) (*templateOutput, error) {
+func (r *routes) create(ctx context.Context, in *createTemplateInput) (*templateOutput, error) {
 	t, err := r.s.Create(ctx, r.app(ctx), Template{Name: in.Body.Name, Push: in.Body.Push, Samples: in.Body.Samples})
 	return r.answer(t, err)
 }
 
-func (r *routes) get(ctx context.Context, in *oneInput) (*templateOutput, error) {
+func (r *routes) get(ctx context.Context, in *oneTemplateInput) (*templateOutput, error) {
 	t, err := r.s.Get(ctx, r.app(ctx), in.ID)
 	return r.answer(t, err)
 }
 
-func (r *routes) update(ctx context.Context, in *updateInput) (*templateOutput, error) {
+func (r *routes) update(ctx context.Context, in *updateTemplateInput) (*templateOutput, error) {
 	t, err := r.s.Update(ctx, r.app(ctx), Template{ID: in.ID, Version: in.Body.Version, Name: in.Body.Name, Push: in.Body.Push, Samples: in.Body.Samples})
 	return r.answer(t, err)
 }
 
-func (r *routes) remove(ctx context.Context, in *oneInput) (*struct{}, error) {
+func (r *routes) remove(ctx context.Context, in *oneTemplateInput) (*struct{}, error) {
 	return nil, r.problem(r.s.Delete(ctx, r.app(ctx), in.ID))
 }
 
