@@ -1,8 +1,3 @@
-// Package stat counts, by app and day, what the other parts tell in their events.
-//
-// Table: stat_day. Events in: pushevent.Accepted, pushevent.Progress, deviceevent.Registered. Out: none.
-//
-// An event counts exactly once: the outbox deletes it in the transaction in which it is counted.
 package stat
 
 import (
