@@ -10,6 +10,7 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/platform/account"
 	"borealis/internal/service/push"
+	"borealis/internal/service/stat"
 )
 
 // The table of docs/compatibility.md has exactly the routes that are served.
@@ -25,6 +26,8 @@ func TestCompatibilityTable(t *testing.T) {
 	(&device.Registry{}).CompatRoutes(note)
 	(&push.Service{}).CompatDeviceRoutes(note)
 	(&push.Service{}).CompatScheduleRoutes(note)
+	(&stat.Users{}).CompatRoutes(note)
+	(&stat.Users{}).GroupCompatRoutes(noteGroup)
 	(&push.Service{}).CompatFileRoutes(func(pattern string, _ gate.Handler, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	(&account.Service{}).CompatRoutes(func(pattern string, _ gate.DeveloperHandler) { served = append(served, pattern) })
 	doc, err := os.ReadFile("../../docs/compatibility.md")

@@ -67,6 +67,7 @@ type core struct {
 	devices  *device.Registry
 	push     *push.Service
 	stat     *stat.Service
+	users    *stat.Users
 	owner    *owner
 	admin    *adminServer
 }
@@ -122,7 +123,10 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Presence: c.presence, Endpoints: at, ClientIP: c.proxies.ClientIP,
 		Limiter:      newLimiter(c.clock, c.gate, cfg.RegistrationsPerMinute),
 		OnRegistered: c.deviceRegistered,
-		Fence:        func(app int64) (int64, error) { return c.leases.Fence(edgewire.Partition(app)) },
+		OnSeen: func(ctx context.Context, tx *db.Tx, e deviceevent.Seen) error {
+			return c.outbox.Publish(ctx, tx, deviceevent.TopicSeen, e)
+		},
+		Fence: func(app int64) (int64, error) { return c.leases.Fence(edgewire.Partition(app)) },
 	})
 	if err != nil {
 		return err
@@ -139,6 +143,11 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Blobs: c.blobs, Jobs: c.jobs, Sealer: c.keys, MasterSecret: c.masterSecret, Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
+	c.users = stat.NewUsers(stat.UsersDeps{
+		DB: c.db, Gate: c.gate, Outbox: c.outbox, Connected: c.presence, Platforms: c.audience,
+		Owns: func(app int64) bool { _, err := c.leases.Fence(edgewire.Partition(app)); return err == nil },
+		Zone: zone, Clock: c.clock, Log: c.log,
+	})
 	c.owner = newOwner(b, c.devices, c.push, c.presence, c.log)
 	c.admin = newAdminServer(c, filepath.Join(cfg.DataDir, AdminSocket))
 	registerCoreMetrics(reg, c)

@@ -76,6 +76,8 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	c.push.CompatReportRoutes(c.mountCompat(mux, reportFamily))
 	c.push.CompatGroupRoutes(c.mountGroup(mux, pushFamily))
 	c.push.CompatGroupReportRoutes(c.mountGroup(mux, reportFamily))
+	c.users.CompatRoutes(c.mountCompat(mux, reportFamily))
+	c.users.GroupCompatRoutes(c.mountGroup(mux, reportFamily))
 	c.devices.CompatRoutes(c.mountCompat(mux, deviceFamily))
 	c.push.CompatDeviceRoutes(c.mountCompat(mux, deviceFamily))
 	c.push.CompatScheduleRoutes(c.mountCompat(mux, scheduleFamily))

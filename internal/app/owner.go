@@ -197,6 +197,7 @@ func (o *owner) receipts(ctx context.Context, in edgewire.Receipts) (edgewire.Ac
 
 func (o *owner) up(ctx context.Context, in edgewire.Up) (edgewire.UpReply, error) {
 	if in.Topic == push.TopicEvents {
+		o.devices.Active(in.App, []uint32{in.Ordinal})
 		return o.push.Up(ctx, in), nil
 	}
 	return o.devices.Up(ctx, in), nil

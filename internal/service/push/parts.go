@@ -15,6 +15,7 @@ import (
 	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/relay"
 	"borealis/internal/service/push/schedule"
+	"borealis/internal/service/push/segment"
 	"borealis/internal/service/push/template"
 	"borealis/internal/service/push/testdevice"
 )
@@ -26,6 +27,7 @@ type parts struct {
 	plans       *plan.Service
 	testDevices *testdevice.Service
 	schedules   *schedule.Service
+	segments    *segment.Service
 	templates   *template.Service
 	relay       *relay.Service
 }
@@ -34,6 +36,7 @@ func newParts(s *Service, d *Deps) parts {
 	schedules := schedule.New(schedule.Deps{DB: d.DB, Gate: d.Gate, Jobs: d.Jobs, Pusher: schedulePusher{s}, Clock: d.Clock, Log: d.Log})
 	return parts{
 		schedules:   schedules,
+		segments:    segment.New(segment.Deps{DB: d.DB, Audience: d.Audience, Devices: d.Devices, Clock: d.Clock, Log: d.Log}),
 		files:       file.New(file.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, Zone: d.Zone}),
 		images:      image.New(image.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, PublicURL: d.PublicURL}),
 		plans:       plan.New(plan.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log}),
@@ -51,7 +54,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 		return err
 	}
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, template.Migrate, relay.Migrate,
+		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, segment.Migrate, template.Migrate, relay.Migrate,
 	} {
 		if err := migrate(ctx, d); err != nil {
 			return err

@@ -123,6 +123,8 @@ func (s *Service) within(ctx context.Context, app *gate.App, p *payload.Push, fi
 		set  func() (*roaring.Bitmap, error)
 	}{
 		{p.Audience.FileID != "", func() (*roaring.Bitmap, error) { return s.listed(ctx, app, files, p.Audience.FileID) }},
+		{len(p.Audience.Segment) > 0, func() (*roaring.Bitmap, error) { return s.segments.ResolveSegment(ctx, app, p.Audience.Segment[0]) }},
+		{len(p.Audience.ABTest) > 0, func() (*roaring.Bitmap, error) { return s.segments.ResolveABTest(ctx, app, p.Audience.ABTest[0]) }},
 		{p.Options.TestModel, func() (*roaring.Bitmap, error) { return s.testDevices.Ordinals(ctx, app.ID) }},
 	} {
 		if !demand.made {

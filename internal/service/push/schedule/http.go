@@ -65,11 +65,15 @@ func (s *Service) Routes(api huma.API, middlewares huma.Middlewares, app func(co
 	huma.Register(api, huma.Operation{
 		OperationID: "list-schedules", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/schedules", Tags: []string{"Push"},
 		Summary: "Schedules that may still fire", Security: security, Middlewares: middlewares,
-	}, func(ctx context.Context, in *scheduleListInput) (*scheduleListOutput, error) { return s.list(ctx, app(ctx), in) })
+	}, func(ctx context.Context, in *scheduleListInput) (*scheduleListOutput, error) {
+		return s.list(ctx, app(ctx), in)
+	})
 	huma.Register(api, huma.Operation{
 		OperationID: "get-schedule", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/schedules/{id}", Tags: []string{"Push"},
 		Summary: "A schedule and what it sent", Security: security, Middlewares: middlewares, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *scheduleInput) (*scheduleOutput, error) { return s.get(ctx, app(ctx), in.ID) })
+	}, func(ctx context.Context, in *scheduleInput) (*scheduleOutput, error) {
+		return s.get(ctx, app(ctx), in.ID)
+	})
 }
 
 func (s *Service) list(ctx context.Context, app *gate.App, in *scheduleListInput) (*scheduleListOutput, error) {
