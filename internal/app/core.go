@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +36,7 @@ import (
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/secret"
 	"borealis/internal/kernel/web"
+	"borealis/internal/kernel/webhook"
 	"borealis/internal/platform/account"
 	"borealis/internal/service/push"
 	"borealis/internal/service/stat"
@@ -59,6 +63,7 @@ type core struct {
 	outbox   *outbox.Outbox
 	blobs    *blob.Store
 	jobs     *jobs.Queue
+	hooks    *webhook.Service
 	leases   *lease.Keeper
 	gate     *gate.Gate
 	account  *account.Service
@@ -99,7 +104,7 @@ func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, 
 
 func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, at func(host string) []string, zone *time.Location, reg prometheus.Registerer) error {
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate,
+		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, webhook.Migrate,
 		push.Migrate, stat.Migrate,
 	} {
 		if err := migrate(ctx, c.db); err != nil {
@@ -137,10 +142,11 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	})
 	c.blobs = blob.New(c.db, c.clock, c.log)
 	c.jobs = jobs.New(c.db, c.clock, c.log)
+	c.hooks = webhook.New(webhook.Deps{DB: c.db, Clock: c.clock, Log: c.log, Metrics: reg, Allow: networks(cfg.CallbackAllow)})
 	c.push = push.New(push.Deps{
 		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
 		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
-		Blobs: c.blobs, Jobs: c.jobs, Sealer: c.keys, MasterSecret: c.masterSecret, Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
+		Blobs: c.blobs, Jobs: c.jobs, Hooks: c.hooks, CallbackSecret: c.callbackSecret, Sealer: c.keys, MasterSecret: c.masterSecret, Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{
@@ -159,6 +165,27 @@ func (c *core) deviceRegistered(ctx context.Context, tx *db.Tx, app int64, ordin
 	return c.outbox.Publish(ctx, tx, deviceevent.TopicRegistered, deviceevent.Registered{
 		App: app, Ordinal: ordinal, Platform: uint8(platform), At: clock.Millis(c.clock.Now()),
 	})
+}
+
+// callbackKey is the purpose under which the secrets of receipts derive from the id key.
+const callbackKey = "callback"
+
+// callbackSecret is what the receipts of an app are signed with: its own, and the same on every node.
+func (c *core) callbackSecret(app *gate.App) string {
+	mac := hmac.New(sha256.New, c.keys.Derive(callbackKey))
+	mac.Write([]byte(app.Key))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// networks are those of a configuration that has been checked.
+func networks(texts []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	return out
 }
 
 // masterSecret finds the master secret of an app.

@@ -54,6 +54,7 @@ type Config struct {
 	TLSCert        string   `group:"Listeners" help:"PEM file with the certificate chain. With it http-addr speaks HTTPS and mqtts-addr is served. Read again when it changes." name:"tls-cert" placeholder:"FILE"`
 	TLSKey         string   `group:"Listeners" help:"PEM file with the private key of tls-cert." name:"tls-key" placeholder:"FILE"`
 	TrustedProxies []string `group:"Listeners" help:"Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed." name:"trusted-proxies" placeholder:"CIDR"`
+	CallbackAllow  []string `group:"Listeners" help:"Private networks (CIDR) to which receipts of pushes may be sent all the same; by default only public addresses are called." name:"callback-allow" placeholder:"CIDR"`
 
 	DatabaseURL URL `group:"Stores" help:"PostgreSQL to use instead of SQLite in data-dir: postgres://user:password@host/database." name:"database-url" placeholder:"URL"`
 	NATSURL     URL `group:"Stores" help:"NATS to use instead of the embedded one: nats://host:4222, several separated by commas. Its max_payload must be 8MB." name:"nats-url" placeholder:"URL"`

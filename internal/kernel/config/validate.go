@@ -110,9 +110,11 @@ func (v *validation) listeners(c *Config) {
 			v.addf("public-url", "%q is not a base URL such as https://push.example.com", c.PublicURL)
 		}
 	}
-	for _, p := range c.TrustedProxies {
-		if _, err := netip.ParsePrefix(p); err != nil {
-			v.addf("trusted-proxies", "%q is not a network such as 10.0.0.0/8", p)
+	for name, networks := range map[string][]string{"trusted-proxies": c.TrustedProxies, "callback-allow": c.CallbackAllow} {
+		for _, p := range networks {
+			if _, err := netip.ParsePrefix(p); err != nil {
+				v.addf(name, "%q is not a network such as 10.0.0.0/8", p)
+			}
 		}
 	}
 }

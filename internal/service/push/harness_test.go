@@ -30,6 +30,7 @@ import (
 	"borealis/internal/kernel/lease"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/kernel/webhook"
 	"borealis/internal/service/push/pushevent"
 )
 
@@ -77,7 +78,7 @@ const smallRows = 3
 func newRig(t testing.TB, d *db.DB) *rig {
 	t.Helper()
 	ctx := context.Background()
-	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, webhook.Migrate, Migrate} {
 		if err := migrate(ctx, d); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,8 @@ func (r *rig) boot() {
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Jobs: jobs.New(r.db, r.fake, log), Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
+		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
+		CallbackSecret: func(app *gate.App) string { return "secret of " + app.Key }, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

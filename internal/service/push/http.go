@@ -56,6 +56,7 @@ func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 // AppRoutes adds the part of the native API that apps call. app finds the one that makes a call the middlewares let
 // through.
 func (s *Service) AppRoutes(api huma.API, app func(context.Context) *gate.App, middlewares huma.Middlewares) {
+	s.callbacks.Routes(api, middlewares[0], app)
 	s.segments.Routes(api, app, middlewares)
 	s.schedules.Routes(api, middlewares, app)
 	s.templates.Routes(api, app, middlewares)

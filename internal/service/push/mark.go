@@ -97,8 +97,8 @@ func rowSQL(s stage) string {
 	return settleSQL
 }
 
-// applyRows marks target rows and counts what was new.
-func applyRows(ctx context.Context, tx *db.Tx, app int64, m *mark, progress *pushevent.Progress) error {
+// applyRows marks target rows and counts what was new; fresh, if not nil, hears of each.
+func applyRows(ctx context.Context, tx *db.Tx, app int64, m *mark, progress *pushevent.Progress, fresh func(stage, uint32)) error {
 	for _, s := range m.stage.implies() {
 		value := m.at
 		if s >= stageFailed {
@@ -107,6 +107,9 @@ func applyRows(ctx context.Context, tx *db.Tx, app int64, m *mark, progress *pus
 		err := m.each(func(ordinal uint32) error {
 			n, err := tx.Exec(ctx, rowSQL(s), m.msg, int64(ordinal), value, app)
 			count(progress, s, n)
+			if n > 0 && fresh != nil {
+				fresh(s, ordinal)
+			}
 			return err
 		})
 		if err != nil {

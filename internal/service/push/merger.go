@@ -115,6 +115,10 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 	if err != nil {
 		return err
 	}
+	wanted, err := s.wantedOf(ctx, merges, wides)
+	if err != nil {
+		return err
+	}
 	var changes []applied
 	err = s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		takeBack(changes)
@@ -127,19 +131,23 @@ func (s *Service) commitMerges(ctx context.Context, partition int, merges []*mer
 		}
 		progress := make(map[int64]*pushevent.Progress)
 		later := deliveredPairs(merges)
+		heard := s.told()
 		for _, m := range merges {
 			p := progress[m.app]
 			if p == nil {
 				p = &pushevent.Progress{App: m.app, At: clock.Millis(s.clock.Now())}
 				progress[m.app] = p
 			}
-			fresh, err := s.apply(ctx, tx, m, wides, later, p)
+			fresh, err := s.apply(ctx, tx, m, wides, later, p, wanted, heard)
 			changes = append(changes, fresh...)
 			if err != nil {
 				return err
 			}
 		}
 		if err := storeChanges(ctx, tx, changes); err != nil {
+			return err
+		}
+		if err := heard.record(ctx, tx); err != nil {
 			return err
 		}
 		return s.publish(ctx, tx, progress)
@@ -185,7 +193,7 @@ func (s *Service) widesOf(ctx context.Context, merges []*merge) (map[int64]*wide
 }
 
 // apply sets the marks on sets and rows, and returns what changed in memory, also beside an error.
-func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int64]*wide, later pairs, p *pushevent.Progress) (changes []applied, err error) {
+func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int64]*wide, later pairs, p *pushevent.Progress, wanted map[int64]*message, heard *told) (changes []applied, err error) {
 	for i := range m.marks {
 		mk := &m.marks[i]
 		w := wides[mk.msg]
@@ -196,10 +204,29 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int6
 		switch {
 		case w != nil && w.App != m.app: // somebody else's message
 		case w != nil:
-			changes = append(changes, applyWide(w, mk, into)...)
+			fresh := applyWide(w, mk, into)
+			changes = append(changes, fresh...)
+			if wanted[mk.msg] == nil {
+				continue
+			}
+			for _, c := range fresh {
+				if err := heard.reached(&w.message, c.stage, c.fresh.ToArray(), mk.at); err != nil {
+					return changes, err
+				}
+			}
 		case !later.cover(mk):
-			if err := applyRows(ctx, tx, m.app, mk, into); err != nil {
+			var note func(stage, uint32)
+			fresh := make(map[stage][]uint32)
+			if wanted[mk.msg] != nil {
+				note = func(s stage, o uint32) { fresh[s] = append(fresh[s], o) }
+			}
+			if err := applyRows(ctx, tx, m.app, mk, into, note); err != nil {
 				return changes, err
+			}
+			for _, reached := range mk.stage.implies() {
+				if err := heard.reached(wanted[mk.msg], reached, fresh[reached], mk.at); err != nil {
+					return changes, err
+				}
 			}
 		}
 	}

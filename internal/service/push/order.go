@@ -189,6 +189,13 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	if err := s.replaceNow(ctx, tx, m); err != nil {
 		return err
 	}
+	heard := s.told()
+	if err := heard.accepted(m); err != nil {
+		return err
+	}
+	if err := heard.record(ctx, tx); err != nil {
+		return err
+	}
 	if err := s.relayed(ctx, tx, o); err != nil {
 		return err
 	}
@@ -224,11 +231,11 @@ func (s *Service) replaceNow(ctx context.Context, tx *db.Tx, m *message) error {
 	if m.Override == 0 || m.Wide || m.Kind != kindPush {
 		return nil
 	}
-	n, err := replaceRows(ctx, tx, m.Override, m.ID)
-	if err != nil || n == 0 {
+	replaced, err := replaceRows(ctx, tx, m.Override, m.ID)
+	if err != nil || len(replaced) == 0 {
 		return err
 	}
-	return s.outbox.Publish(ctx, tx, pushevent.TopicProgress, pushevent.Progress{App: m.App, At: m.AcceptedAt, Failed: n})
+	return s.endedIn(ctx, tx, m.App, map[int64][]uint32{m.Override: replaced}, Replaced, m.AcceptedAt)
 }
 
 // repeat answers an order with the first answer to its cid.

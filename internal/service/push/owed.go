@@ -160,8 +160,16 @@ func (s *Service) displace(ctx context.Context, app int64, ordinal uint32, oldes
 		}
 	}
 	if len(marks) < len(displaced) { // there are rows, and there may be more than were read
-		err := s.settleRows(ctx, app, func(ctx context.Context, tx *db.Tx) (int64, error) {
-			return displaceRows(ctx, tx, app, ordinal, oldest, now)
+		err := s.asOwner(ctx, app, func(ctx context.Context, tx *db.Tx) error {
+			ids, err := displaceRows(ctx, tx, app, ordinal, oldest, now)
+			rows := make(map[int64][]uint32, len(ids))
+			for _, id := range ids {
+				rows[id] = []uint32{ordinal}
+			}
+			if err != nil {
+				return err
+			}
+			return s.endedIn(ctx, tx, app, rows, Overflow, now)
 		})
 		if err != nil {
 			return err

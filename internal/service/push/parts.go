@@ -9,6 +9,7 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/callback"
 	"borealis/internal/service/push/file"
 	"borealis/internal/service/push/image"
 	"borealis/internal/service/push/payload"
@@ -22,6 +23,7 @@ import (
 
 // parts are the packages below this one, each with tables and calls of its own.
 type parts struct {
+	callbacks   *callback.Service
 	files       *file.Service
 	images      *image.Service
 	plans       *plan.Service
@@ -35,7 +37,11 @@ type parts struct {
 func newParts(s *Service, d *Deps) parts {
 	schedules := schedule.New(schedule.Deps{DB: d.DB, Gate: d.Gate, Jobs: d.Jobs, Pusher: schedulePusher{s}, Clock: d.Clock, Log: d.Log})
 	return parts{
-		schedules:   schedules,
+		schedules: schedules,
+		callbacks: callback.New(callback.Deps{
+			DB: d.DB, Gate: d.Gate, Hooks: d.Hooks, ID: d.Devices.ID, Secret: d.CallbackSecret, MasterSecret: d.MasterSecret, Owns: s.owns,
+			Clock: d.Clock, Log: d.Log, Metrics: d.Metrics,
+		}),
 		segments:    segment.New(segment.Deps{DB: d.DB, Audience: d.Audience, Devices: d.Devices, Clock: d.Clock, Log: d.Log}),
 		files:       file.New(file.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, Zone: d.Zone}),
 		images:      image.New(image.Deps{DB: d.DB, Blobs: d.Blobs, Clock: d.Clock, Log: d.Log, PublicURL: d.PublicURL}),
@@ -54,7 +60,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 		return err
 	}
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, segment.Migrate, template.Migrate, relay.Migrate,
+		callback.Migrate, file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, segment.Migrate, template.Migrate, relay.Migrate,
 	} {
 		if err := migrate(ctx, d); err != nil {
 			return err
@@ -66,7 +72,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 // run runs the loops of the parts until ctx ends.
 func (p *parts) run(ctx context.Context, wg *sync.WaitGroup, s *Service, failed func(error)) {
 	relaying := func(ctx context.Context) error { return p.relay.Run(ctx, s) }
-	for _, loop := range []func(context.Context) error{p.files.Run, p.images.Run, p.schedules.Run, relaying} {
+	for _, loop := range []func(context.Context) error{p.callbacks.Run, p.files.Run, p.images.Run, p.schedules.Run, relaying} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil && ctx.Err() == nil {
 				failed(err)

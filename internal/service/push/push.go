@@ -25,6 +25,7 @@ import (
 	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/jobs"
 	"borealis/internal/kernel/lease"
+	"borealis/internal/kernel/webhook"
 	"borealis/internal/service/push/relay"
 )
 
@@ -47,6 +48,10 @@ type Deps struct {
 	Metrics  prometheus.Registerer
 	// Blobs keep what is uploaded.
 	Blobs *blob.Store
+	// Hooks deliver receipts to the servers of apps.
+	Hooks *webhook.Service
+	// CallbackSecret is what the receipts of an app are signed with.
+	CallbackSecret func(*gate.App) string
 	// Jobs fire schedules.
 	Jobs *jobs.Queue
 	// Sealer encrypts credentials for the database.

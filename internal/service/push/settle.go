@@ -29,18 +29,40 @@ const (
 	idleWide = 10 * time.Minute
 )
 
-// settleRows ends owed rows in a transaction of the partition's owner and counts them as failed.
-func (s *Service) settleRows(ctx context.Context, app int64, settle func(context.Context, *db.Tx) (int64, error)) error {
+// asOwner runs a transaction of the owner of the app's partition.
+func (s *Service) asOwner(ctx context.Context, app int64, work db.TxFunc) error {
 	return s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := s.leases.Check(ctx, tx, edgewire.Partition(app)); err != nil {
 			return err
 		}
-		n, err := settle(ctx, tx)
-		if err != nil || n == 0 {
+		return work(ctx, tx)
+	})
+}
+
+// endedIn counts rows that ended without delivery, by message, and tells who wants to hear of it.
+func (s *Service) endedIn(ctx context.Context, tx *db.Tx, app int64, rows map[int64][]uint32, as Outcome, at int64) error {
+	heard := s.told()
+	n := 0
+	for msg, ordinals := range rows {
+		n += len(ordinals)
+		if known, _ := s.rows.get(msg); len(ordinals) == 0 || !s.wanted(app, known.callback) {
+			continue
+		}
+		m, err := queryMessage(ctx, tx, msg)
+		if err == nil && m != nil {
+			err = heard.ended(m, as, ordinals, at)
+		}
+		if err != nil {
 			return err
 		}
-		return s.outbox.Publish(ctx, tx, pushevent.TopicProgress, pushevent.Progress{App: app, At: clock.Millis(s.clock.Now()), Failed: n})
-	})
+	}
+	if n == 0 {
+		return nil
+	}
+	if err := heard.record(ctx, tx); err != nil {
+		return err
+	}
+	return s.outbox.Publish(ctx, tx, pushevent.TopicProgress, pushevent.Progress{App: app, At: at, Failed: int64(n)})
 }
 
 // sweep ends the messages of owned partitions whose time to live has passed, and deletes what is too old to be asked for.
@@ -99,7 +121,7 @@ func (s *Service) expireWide(ctx context.Context, m *message) error {
 			return err
 		}
 	}
-	return s.settleRows(ctx, m.App, func(ctx context.Context, tx *db.Tx) (int64, error) { return 0, endMessage(ctx, tx, m.ID) })
+	return s.asOwner(ctx, m.App, func(ctx context.Context, tx *db.Tx) error { return endMessage(ctx, tx, m.ID) })
 }
 
 // expireRows does the same for messages kept as rows, in one transaction.
@@ -112,20 +134,28 @@ func (s *Service) expireRows(ctx context.Context, partition int, messages []*mes
 			return err
 		}
 		progress := make(map[int64]*pushevent.Progress)
+		heard := s.told()
+		now := clock.Millis(s.clock.Now())
 		for _, m := range messages {
-			n, err := endRows(ctx, tx, m.ID, Expired)
+			expired, err := endRows(ctx, tx, m.ID, Expired)
 			if err == nil {
 				err = endMessage(ctx, tx, m.ID)
+			}
+			if err == nil {
+				err = heard.ended(m, Expired, expired, now)
 			}
 			if err != nil {
 				return err
 			}
 			if progress[m.App] == nil {
-				progress[m.App] = &pushevent.Progress{App: m.App, At: clock.Millis(s.clock.Now())}
+				progress[m.App] = &pushevent.Progress{App: m.App, At: now}
 			}
 			if m.Kind == kindPush {
-				progress[m.App].Failed += n
+				progress[m.App].Failed += int64(len(expired))
 			}
+		}
+		if err := heard.record(ctx, tx); err != nil {
+			return err
 		}
 		return s.publish(ctx, tx, progress)
 	})

@@ -96,7 +96,7 @@ func queryCID(ctx context.Context, d queryer, app int64, cid string, now int64) 
 	return &a, nil
 }
 
-func queryMessage(ctx context.Context, d *db.DB, id int64) (*message, error) {
+func queryMessage(ctx context.Context, d queryer, id int64) (*message, error) {
 	var m message
 	err := d.QueryRow(ctx, `select `+messageColumns+` from push_message where msg_id = $1`, id).Scan(m.fields()...)
 	switch {
@@ -154,12 +154,7 @@ func queryWidesSince(ctx context.Context, d *db.DB, app, since int64) ([]int64, 
 	if err != nil {
 		return nil, fmt.Errorf("push: recent wide messages: %w", err)
 	}
-	found, err := collect(rows, func(id *int64, scan func(...any) error) error { return scan(id) })
-	ids := make([]int64, len(found))
-	for i, id := range found {
-		ids[i] = *id
-	}
-	return ids, err
+	return collectIDs(rows)
 }
 
 func queryReleasedTo(ctx context.Context, d *db.DB, partition int) (at int64, err error) {

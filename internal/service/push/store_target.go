@@ -45,36 +45,36 @@ func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, of 
 	})
 }
 
-// displaceRows settles what the rows owe a device and was accepted before the given message.
-func displaceRows(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, before *message, now int64) (int64, error) {
-	n, err := tx.Exec(ctx, `update push_target set settled = $3 where app_id = $1 and ordinal = $2 and settled = 0 and msg_id in
+// displaceRows settles what the rows owe a device and was accepted before the given message, and lists the messages.
+func displaceRows(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, before *message, now int64) ([]int64, error) {
+	rows, err := tx.Query(ctx, `update push_target set settled = $3 where app_id = $1 and ordinal = $2 and settled = 0 and msg_id in
 		(select t.msg_id from push_target t join push_message m on m.msg_id = t.msg_id
 		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.kind = 0 and m.online_only = false and m.expires_at > $6
-		   and (m.accepted_at < $4 or (m.accepted_at = $4 and m.msg_id < $5)))`,
+		   and (m.accepted_at < $4 or (m.accepted_at = $4 and m.msg_id < $5))) returning msg_id`,
 		app, int64(ordinal), int64(Overflow), before.AcceptedAt, before.ID, now)
 	if err != nil {
-		return 0, fmt.Errorf("push: displace: %w", err)
+		return nil, fmt.Errorf("push: displace: %w", err)
 	}
-	return n, nil
+	return collectIDs(rows)
 }
 
 // replaceRows settles what is owed of an older message to the targets of the one that replaces it.
-func replaceRows(ctx context.Context, tx *db.Tx, old, by int64) (int64, error) {
-	n, err := tx.Exec(ctx, `update push_target set settled = $3 where msg_id = $1 and settled = 0
-		and ordinal in (select ordinal from push_target where msg_id = $2)`, old, by, int64(Replaced))
+func replaceRows(ctx context.Context, tx *db.Tx, old, by int64) ([]uint32, error) {
+	rows, err := tx.Query(ctx, `update push_target set settled = $3 where msg_id = $1 and settled = 0
+		and ordinal in (select ordinal from push_target where msg_id = $2) returning ordinal`, old, by, int64(Replaced))
 	if err != nil {
-		return 0, fmt.Errorf("push: replace: %w", err)
+		return nil, fmt.Errorf("push: replace: %w", err)
 	}
-	return n, nil
+	return collectOrdinals(rows)
 }
 
 // endRows settles what is owed of one message.
-func endRows(ctx context.Context, tx *db.Tx, msg int64, as Outcome) (int64, error) {
-	n, err := tx.Exec(ctx, `update push_target set settled = $2 where msg_id = $1 and settled = 0`, msg, int64(as))
+func endRows(ctx context.Context, tx *db.Tx, msg int64, as Outcome) ([]uint32, error) {
+	rows, err := tx.Query(ctx, `update push_target set settled = $2 where msg_id = $1 and settled = 0 returning ordinal`, msg, int64(as))
 	if err != nil {
-		return 0, fmt.Errorf("push: end as %s: %w", as, err)
+		return nil, fmt.Errorf("push: end as %s: %w", as, err)
 	}
-	return n, nil
+	return collectOrdinals(rows)
 }
 
 // queryOwedOrdinals lists the devices that are owed one of the messages.
@@ -97,6 +97,15 @@ func queryTargets(ctx context.Context, d *db.DB, msg int64) ([]uint32, error) {
 		return nil, fmt.Errorf("push: targets: %w", err)
 	}
 	return collectOrdinals(rows)
+}
+
+func collectIDs(rows *sql.Rows) ([]int64, error) {
+	found, err := collect(rows, func(id *int64, scan func(...any) error) error { return scan(id) })
+	ids := make([]int64, len(found))
+	for i, id := range found {
+		ids[i] = *id
+	}
+	return ids, err
 }
 
 func collectOrdinals(rows *sql.Rows) ([]uint32, error) {

@@ -13,7 +13,6 @@ import (
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/web/compat"
-	"borealis/internal/service/push/pushevent"
 )
 
 // withdrawLife is how long a device that is away is told, when it comes back, to take a message off its screen.
@@ -142,9 +141,9 @@ func (s *Service) withdrawRows(ctx context.Context, tx *db.Tx, m *message, o *or
 			o.t.few = append(o.t.few, r.Target)
 		}
 	}
-	n, err := endRows(ctx, tx, m.ID, Withdrawn)
-	if err != nil || n == 0 {
+	withdrawn, err := endRows(ctx, tx, m.ID, Withdrawn)
+	if err != nil || len(withdrawn) == 0 {
 		return err
 	}
-	return s.outbox.Publish(ctx, tx, pushevent.TopicProgress, pushevent.Progress{App: m.App, At: o.m.AcceptedAt, Failed: n})
+	return s.endedIn(ctx, tx, m.App, map[int64][]uint32{m.ID: withdrawn}, Withdrawn, o.m.AcceptedAt)
 }

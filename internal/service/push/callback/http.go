@@ -16,7 +16,7 @@ type appInput struct {
 	AppKey string `path:"app_key"`
 }
 
-type settingsOutput struct {
+type callbackSettingsOutput struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         struct {
 		URL    string   `json:"url" doc:"address of the receipts of pushes that name none; empty: none"`
@@ -26,14 +26,14 @@ type settingsOutput struct {
 	}
 }
 
-type listInput struct {
+type callbackListInput struct {
 	AppKey string `path:"app_key"`
 	Status string `query:"status" enum:"pending,dead" doc:"default: any"`
 	Cursor string `query:"cursor" maxLength:"36" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }
 
-type listOutput struct {
+type callbackListOutput struct {
 	Body struct {
 		Deliveries []deliveryRow `json:"deliveries" doc:"newest first; what was delivered is not kept"`
 		Next       string        `json:"next,omitempty" doc:"cursor of the next page; absent on the last one"`
@@ -76,11 +76,13 @@ func (s *Service) Routes(api huma.API, asApp func(huma.Context, func(huma.Contex
 		}
 	}
 	huma.Register(api, operation("callback-settings", http.MethodGet, "", "Where receipts go, and the key of their signatures"),
-		func(ctx context.Context, _ *appInput) (*settingsOutput, error) {
+		func(ctx context.Context, _ *appInput) (*callbackSettingsOutput, error) {
 			return s.presentSettings(app(ctx)), nil
 		})
 	huma.Register(api, operation("callback-deliveries", http.MethodGet, "/deliveries", "Deliveries of receipts that have not arrived"),
-		func(ctx context.Context, in *listInput) (*listOutput, error) { return s.list(ctx, app(ctx), in) })
+		func(ctx context.Context, in *callbackListInput) (*callbackListOutput, error) {
+			return s.list(ctx, app(ctx), in)
+		})
 	redeliver := operation("callback-redeliver", http.MethodPost, "/deliveries/{id}/redeliver", "Send a delivery again, now", http.StatusNotFound, http.StatusConflict)
 	redeliver.DefaultStatus = http.StatusNoContent
 	huma.Register(api, redeliver, func(ctx context.Context, in *redeliverInput) (*struct{}, error) {
@@ -91,8 +93,8 @@ func (s *Service) Routes(api huma.API, asApp func(huma.Context, func(huma.Contex
 		func(ctx context.Context, _ *appInput) (*checkOutput, error) { return s.check(ctx, app(ctx)) })
 }
 
-func (s *Service) presentSettings(app *gate.App) *settingsOutput {
-	out := &settingsOutput{CacheControl: "no-store"}
+func (s *Service) presentSettings(app *gate.App) *callbackSettingsOutput {
+	out := &callbackSettingsOutput{CacheControl: "no-store"}
 	out.Body.URL, out.Body.Basic, out.Body.Secret = app.Settings.CallbackURL, app.Settings.CallbackBasic, s.secret(app)
 	out.Body.Types = []string{}
 	for _, k := range []struct {
@@ -106,7 +108,7 @@ func (s *Service) presentSettings(app *gate.App) *settingsOutput {
 	return out
 }
 
-func (s *Service) list(ctx context.Context, app *gate.App, in *listInput) (*listOutput, error) {
+func (s *Service) list(ctx context.Context, app *gate.App, in *callbackListInput) (*callbackListOutput, error) {
 	filter := webhook.Filter{Owner: app.ID, Kind: kind, Before: in.Cursor, Limit: in.Limit}
 	switch in.Status {
 	case webhook.Pending.String():
@@ -122,7 +124,7 @@ func (s *Service) list(ctx context.Context, app *gate.App, in *listInput) (*list
 	if err != nil {
 		return nil, err
 	}
-	out := &listOutput{}
+	out := &callbackListOutput{}
 	out.Body.Deliveries = make([]deliveryRow, len(list))
 	for i := range list {
 		out.Body.Deliveries[i] = present(&list[i])
