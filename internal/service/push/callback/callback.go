@@ -27,6 +27,8 @@ const (
 	pace = time.Second
 	// trimPace at which what is too much or too old is dropped.
 	trimPace = 10 * time.Second
+	// maxRounds without a pause: then what is too much must be looked at too.
+	maxRounds = 100
 	// workers is how many apps a node serves at once.
 	workers = 4
 )
@@ -119,7 +121,8 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-trim.C:
 			err = s.trim(ctx)
 		case <-look.C:
-			for more := true; more && err == nil && ctx.Err() == nil; {
+			more := true
+			for n := 0; n < maxRounds && more && err == nil && ctx.Err() == nil; n++ {
 				more, err = s.round(ctx)
 			}
 		}
@@ -129,7 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// round gives each app with pending records a turn. More tells that some app has full deliveries left.
+// round gives each app with pending records a turn. More tells that another round may find more at once.
 func (s *Service) round(ctx context.Context) (more bool, err error) {
 	apps, err := queryApps(ctx, s.db)
 	if err != nil {

@@ -20,15 +20,17 @@ const (
 	rowsPerSlice = 500
 	// slicesPerTurn and urlsPerTurn bound the turn of one app.
 	slicesPerTurn = 10
-	urlsPerTurn   = 64
+	urlsPerTurn   = 128
 )
 
-// turn tells what is ripe of one app, for a bounded number of addresses and records.
+// turn tells what is ripe of one app, for a bounded number of addresses and records. More tells that another turn may
+// find more at once.
 func (s *Service) turn(ctx context.Context, app *gate.App) (more bool, err error) {
 	s.mu.Lock()
 	after, begun := s.turns[app.ID]
 	delete(s.turns, app.ID)
 	s.mu.Unlock()
+	progress := false
 	for range urlsPerTurn {
 		url, ok, err := queryURL(ctx, s.db, app.ID, after, !begun)
 		if err != nil {
@@ -38,35 +40,33 @@ func (s *Service) turn(ctx context.Context, app *gate.App) (more bool, err error
 			return more, nil // the next turn begins with the first address again
 		}
 		after, begun = url, true
-		left, err := s.flush(ctx, app, url)
-		switch {
-		case errors.Is(err, errTaken):
-			continue
-		case err != nil:
+		told, left, err := s.flush(ctx, app, url)
+		if err != nil && !errors.Is(err, errTaken) {
 			return false, err
 		}
+		progress = progress || told > 0
 		more = more || left
 	}
 	s.mu.Lock()
 	s.turns[app.ID] = after
 	s.mu.Unlock()
-	return more, nil
+	return more || progress, nil
 }
 
-// flush tells what is ripe for one address. More tells that full deliveries and room for them are left.
-func (s *Service) flush(ctx context.Context, app *gate.App, url string) (more bool, err error) {
+// flush tells what is ripe for one address. It returns how many records, and whether full deliveries and room for them
+// are left.
+func (s *Service) flush(ctx context.Context, app *gate.App, url string) (told int64, more bool, err error) {
 	to := url
 	if url == "" {
 		to = app.Settings.CallbackURL
 	}
 	if _, err := webhook.ParseURL(to); err != nil {
-		return false, s.dropURL(ctx, app.ID, url) // the app has no address any more
+		return 0, false, s.dropURL(ctx, app.ID, url) // the app has no address any more
 	}
 	room, err := s.hooks.Room(ctx, app.ID, to)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
-	told := int64(0)
 	defer func() {
 		if told > 0 {
 			s.metrics.enqueued.Add(float64(told))
@@ -76,22 +76,22 @@ func (s *Service) flush(ctx context.Context, app *gate.App, url string) (more bo
 	var c cursor
 	for range slicesPerTurn {
 		if room <= 0 {
-			return false, nil
+			return told, false, nil
 		}
 		sl, err := s.slice(ctx, app, url, room, &c)
 		if err != nil || len(sl.told) == 0 && sl.begun == nil {
-			return false, err
+			return told, false, err
 		}
 		if err := s.commit(ctx, app.ID, to, url == "", sl); err != nil {
-			return false, err
+			return told, false, err
 		}
 		told += sl.records
 		room -= len(sl.bodies)
 		if !sl.more {
-			return false, nil
+			return told, false, nil
 		}
 	}
-	return room > 0, nil
+	return told, room > 0, nil
 }
 
 // slice is what one transaction tells.
