@@ -210,14 +210,14 @@ func TestNothingIsSentTwiceAfterADeath(t *testing.T) {
 		next := n.restart()
 		next.refuse = errors.New("the database is busy")
 		next.work()
-		if r := next.results(1); r.Accepted != 5 || len(v.pushes) != 1 || v.calls != 2 {
+		if r := next.results(1); r.Waiting != 5 || len(v.pushes) != 1 || v.calls != 2 {
 			t.Fatalf("results %+v, %d pushes, %d calls", r, len(v.pushes), v.calls)
 		}
 		// It dies again before it could settle; the vendor is not asked again.
 		n.clock.Advance(lease10)
 		last := next.restart()
 		last.work()
-		if got := last.settledOf(1); len(got) != 5 || v.calls != 2 {
+		if got := last.settledOf(1); len(got) != 5 || v.calls != 2 || last.results(1).Accepted != 5 {
 			t.Errorf("settled %v, %d calls", got, v.calls)
 		}
 	})

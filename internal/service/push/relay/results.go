@@ -12,7 +12,7 @@ import (
 type Results struct {
 	// Devices were to be reached through the vendor.
 	Devices int64
-	// Accepted by the vendor; Nobody: it knows none of them any more; Refused; Uncertain: whether it took them is not known;
+	// Accepted by the vendor, and settled here; Nobody: it knows none of them any more; Refused; Uncertain: whether it took them is not known;
 	// Expired before it took them; Withdrawn; Claimed, so that they got the message here.
 	Accepted, Nobody, Refused, Uncertain, Expired, Withdrawn, Claimed int64
 	// Waiting are those of whom nothing of this can be said yet.
@@ -84,7 +84,7 @@ func (s *Service) count(ctx context.Context, msg int64, r *Results) error {
 			return fmt.Errorf("relay: count devices: %w", err)
 		}
 		switch state {
-		case partAccepted, partDone:
+		case partDone:
 			r.Accepted += n
 		case partNobody:
 			r.Nobody += n
@@ -98,7 +98,7 @@ func (s *Service) count(ctx context.Context, msg int64, r *Results) error {
 			r.Withdrawn += n
 		case partEmpty:
 			r.Claimed += n
-		case partSending:
+		case partSending, partAccepted: // waiting
 		}
 	}
 	return rows.Err()
