@@ -37,8 +37,7 @@ func TestChaosSendsNothingTwiceAndLosesNothing(t *testing.T) {
 				kind = faults[i]
 			}
 			ctx, die := context.WithCancel(context.Background())
-			v.mu.Lock()
-			v.next = func(int) fault {
+			v.does(func(int) fault {
 				switch kind {
 				case 1:
 					return fault{status: 500, code: 1000}
@@ -54,8 +53,7 @@ func TestChaosSendsNothingTwiceAndLosesNothing(t *testing.T) {
 					return fault{status: 401, code: 1004}
 				}
 				return fault{}
-			}
-			v.mu.Unlock()
+			})
 			n.workAs(ctx)
 			die()
 			gather()
@@ -92,7 +90,7 @@ func TestChaosSendsNothingTwiceAndLosesNothing(t *testing.T) {
 		if r.Waiting != 0 || sum != r.Devices || r.Devices != int64(count) || r.Refused+r.Nobody+r.Expired != 0 {
 			rt.Fatalf("results %+v", r)
 		}
-		if slices.ContainsFunc(v.pushes, func(p accepted) bool { return len(p.ids) == 0 }) {
+		if slices.ContainsFunc(v.taken(), func(p accepted) bool { return len(p.ids) == 0 }) {
 			rt.Fatal("a push to nobody")
 		}
 	})

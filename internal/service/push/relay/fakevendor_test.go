@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,4 +177,37 @@ func (v *fakeVendor) reached() map[string]int {
 		}
 	}
 	return out
+}
+
+// change sets what the vendor does.
+func (v *fakeVendor) change(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
+}
+
+func (v *fakeVendor) does(next func(calls int) fault) { v.change(func() { v.next = next }) }
+
+// made is how many pushes were tried.
+func (v *fakeVendor) made() (n int) {
+	v.change(func() { n = v.calls })
+	return n
+}
+
+// keys is how many were handed out.
+func (v *fakeVendor) keys() (n int) {
+	v.change(func() { n = v.issued })
+	return n
+}
+
+// taken are the pushes that were accepted.
+func (v *fakeVendor) taken() (list []accepted) {
+	v.change(func() { list = slices.Clone(v.pushes) })
+	return list
+}
+
+// takenBack are the ids of pushes that were withdrawn.
+func (v *fakeVendor) takenBack() (list []string) {
+	v.change(func() { list = slices.Clone(v.withdrawn) })
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,16 +101,13 @@ func openNode(t testing.TB, d *db.DB, c *clock.Fake, keys *secret.Keys, name str
 	return n
 }
 
-var revision int64
+var revision atomic.Int64
 
 // set switches relaying on or off.
 func (n *node) set(on bool) {
 	s := gate.DefaultSettings()
 	s.RelayJPush = on
-	n.mu.Lock()
-	revision++
-	n.Gate.Publish(gate.App{ID: 1, Key: appKey, SecretHash: sha256.Sum256([]byte(vendorSecret)), State: gate.Enabled, Settings: s, Revision: revision})
-	n.mu.Unlock()
+	n.Gate.Publish(gate.App{ID: 1, Key: appKey, SecretHash: sha256.Sum256([]byte(vendorSecret)), State: gate.Enabled, Settings: s, Revision: revision.Add(1)})
 }
 
 func (n *node) accounts() Accounts { return Accounts{DB: n.DB, Sealer: n.keys} }

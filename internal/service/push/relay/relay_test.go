@@ -43,7 +43,7 @@ func TestMessageReachesAllImportedDevicesThroughTheVendor(t *testing.T) {
 		if r.Accepted != count-1 || r.Waiting != 0 || r.Failure != "" || len(r.Pushes) != 3 || r.Pushes[0] != (Push{ID: "9000", Devices: 1000}) {
 			t.Errorf("results %+v", r)
 		}
-		p := v.pushes[0]
+		p := v.taken()[0]
 		if string(p.body["platform"]) != `["android","ios"]` || string(p.body["notification"]) != `{"alert":"<a & b>"}` || p.body["callback"] != nil || !strings.HasPrefix(p.cid, "cid-") {
 			t.Errorf("sent %s", p.body)
 		}
@@ -51,11 +51,11 @@ func TestMessageReachesAllImportedDevicesThroughTheVendor(t *testing.T) {
 			t.Errorf("options %v", o)
 		}
 		// Nothing is left to do, for this process and the next.
-		calls := v.calls
+		calls := v.made()
 		n.work()
 		n.restart().work()
-		if v.calls != calls {
-			t.Errorf("%d calls more", v.calls-calls)
+		if v.made() != calls {
+			t.Errorf("%d calls more", v.made()-calls)
 		}
 		if none, err := n.Results(context.Background(), 1, 99); none != nil || err != nil {
 			t.Errorf("results of no message: %+v, %v", none, err)
@@ -94,17 +94,17 @@ func TestAnswersOfTheVendor(t *testing.T) {
 			n := newNode(t, dbtest.SQLite(t), v)
 			n.imports(1)
 			n.record(1, 0)
-			v.next = func(calls int) fault {
+			v.does(func(calls int) fault {
 				if calls == 1 {
 					return c.fault
 				}
 				return fault{}
-			}
+			})
 			if c.secret != "" {
-				v.secret = c.secret
+				v.change(func() { v.secret = c.secret })
 			}
 			if c.nobody {
-				v.known = func(string) bool { return false }
+				v.change(func() { v.known = func(string) bool { return false } })
 			}
 			n.work()
 			r := n.results(1)
@@ -117,23 +117,23 @@ func TestAnswersOfTheVendor(t *testing.T) {
 					t.Error("settled, although the vendor did not take it")
 				}
 				n.clock.Advance(10 * time.Minute)
-				if n.work(); v.calls != 1 {
-					t.Errorf("tried %d times", v.calls)
+				if n.work(); v.made() != 1 {
+					t.Errorf("tried %d times", v.made())
 				}
 				return
 			}
 			if r.Waiting != 1 || r.Failure == "" || n.settledOf(1) != nil {
 				t.Fatalf("results %+v, settled %v", r, n.settledOf(1))
 			}
-			calls := v.calls
-			if n.work(); v.calls != calls {
+			calls := v.made()
+			if n.work(); v.made() != calls {
 				t.Error("tried again at once")
 			}
-			v.secret = vendorSecret
+			v.change(func() { v.secret = vendorSecret })
 			n.clock.Advance(c.waits)
 			n.work()
-			if r := n.results(1); r.Accepted != 1 || r.Failure != "" || len(v.pushes) != 1 || len(n.settledOf(1)) != 1 {
-				t.Errorf("after %s: %+v, pushes %d", c.waits, r, len(v.pushes))
+			if r := n.results(1); r.Accepted != 1 || r.Failure != "" || len(v.taken()) != 1 || len(n.settledOf(1)) != 1 {
+				t.Errorf("after %s: %+v, pushes %d", c.waits, r, len(v.taken()))
 			}
 		})
 	}
@@ -154,7 +154,7 @@ func TestLimitOfTheVendorIsHonoured(t *testing.T) {
 	v := newVendor(t)
 	n := newNode(t, dbtest.SQLite(t), v)
 	n.imports(3)
-	v.remaining = 3 // one for keys, two for pushes
+	v.change(func() { v.remaining = 3 }) // one for keys, two for pushes
 	for msg := range int64(6) {
 		n.record(msg+1, 0)
 	}
@@ -162,19 +162,17 @@ func TestLimitOfTheVendorIsHonoured(t *testing.T) {
 		n.work()
 		n.clock.Advance(16 * time.Second)
 	}
-	if len(v.pushes) > 6 || len(v.pushes) < 1 {
-		t.Fatalf("%d pushes", len(v.pushes))
+	if len(v.taken()) > 6 || len(v.taken()) < 1 {
+		t.Fatalf("%d pushes", len(v.taken()))
 	}
-	refused := v.calls - len(v.pushes)
+	refused := v.made() - len(v.taken())
 	for range 5 {
-		v.mu.Lock()
-		v.remaining = 3
-		v.mu.Unlock()
+		v.change(func() { v.remaining = 3 })
 		n.clock.Advance(17 * time.Second)
 		n.work()
 	}
-	if len(v.pushes) != 6 {
-		t.Errorf("%d pushes", len(v.pushes))
+	if len(v.taken()) != 6 {
+		t.Errorf("%d pushes", len(v.taken()))
 	}
 	// What was on its way at once when the window ended is refused, and no more than that.
 	if refused > atOnce {
@@ -196,29 +194,29 @@ func TestNothingIsSentTwiceAfterADeath(t *testing.T) {
 		n.imports(5)
 		n.record(1, 0)
 		dying, die := context.WithCancel(context.Background())
-		v.next = func(calls int) fault {
+		v.does(func(calls int) fault {
 			if calls == 1 {
 				return fault{after: die}
 			}
 			return fault{}
-		}
+		})
 		n.workAs(dying)
-		if len(v.pushes) != 1 || n.settledOf(1) != nil {
-			t.Fatalf("%d pushes, settled %v", len(v.pushes), n.settledOf(1))
+		if len(v.taken()) != 1 || n.settledOf(1) != nil {
+			t.Fatalf("%d pushes, settled %v", len(v.taken()), n.settledOf(1))
 		}
 		n.clock.Advance(lease10)
 		next := n.restart()
 		next.refuse = errors.New("the database is busy")
 		next.work()
-		if r := next.results(1); r.Waiting != 5 || len(v.pushes) != 1 || v.calls != 2 {
-			t.Fatalf("results %+v, %d pushes, %d calls", r, len(v.pushes), v.calls)
+		if r := next.results(1); r.Waiting != 5 || len(v.taken()) != 1 || v.made() != 2 {
+			t.Fatalf("results %+v, %d pushes, %d calls", r, len(v.taken()), v.made())
 		}
 		// It dies again before it could settle; the vendor is not asked again.
 		n.clock.Advance(lease10)
 		last := next.restart()
 		last.work()
-		if got := last.settledOf(1); len(got) != 5 || v.calls != 2 || last.results(1).Accepted != 5 {
-			t.Errorf("settled %v, %d calls", got, v.calls)
+		if got := last.settledOf(1); len(got) != 5 || v.made() != 2 || last.results(1).Accepted != 5 {
+			t.Errorf("settled %v, %d calls", got, v.made())
 		}
 	})
 }
@@ -239,13 +237,13 @@ func TestPartWithAnOldKeyIsNotSentAgain(t *testing.T) {
 		}
 	}
 	long(1)
-	v.next = func(int) fault { return fault{lost: true} }
+	v.does(func(int) fault { return fault{lost: true} })
 	n.work()
 	long(2)
-	v.next = func(int) fault { return fault{status: 429, code: 2002} } // this one certainly was not taken
+	v.does(func(int) fault { return fault{status: 429, code: 2002} }) // this one certainly was not taken
 	n.clock.Advance(5 * time.Second)
 	n.work()
-	v.next = nil
+	v.does(nil)
 	n.clock.Advance(25 * time.Hour)
 	n.restart().work()
 	if r := n.results(1); r.Uncertain != 2 || r.Waiting != 0 {
@@ -254,8 +252,8 @@ func TestPartWithAnOldKeyIsNotSentAgain(t *testing.T) {
 	if r := n.results(2); r.Accepted != 2 {
 		t.Errorf("of a known one: %+v", r)
 	}
-	if len(v.pushes) != 2 {
-		t.Errorf("%d pushes", len(v.pushes))
+	if len(v.taken()) != 2 {
+		t.Errorf("%d pushes", len(v.taken()))
 	}
 }
 
@@ -272,22 +270,22 @@ func TestTimeToLiveEndsTheAttempts(t *testing.T) {
 	v := newVendor(t)
 	n := newNode(t, dbtest.SQLite(t), v)
 	n.imports(1500)
-	v.next = func(int) fault { return fault{status: 403, code: 2003} }
+	v.does(func(int) fault { return fault{status: 403, code: 2003} })
 	n.record(1, 0)
 	for range 30 {
 		n.work()
 		n.clock.Advance(3 * time.Minute)
 	}
 	n.work()
-	if r := n.results(1); r.Expired != 1500 || r.Waiting != 0 || r.Claimed != 0 || len(v.pushes) != 0 {
+	if r := n.results(1); r.Expired != 1500 || r.Waiting != 0 || r.Claimed != 0 || len(v.taken()) != 0 {
 		t.Errorf("results %+v", r)
 	}
-	calls := v.calls
+	calls := v.made()
 	if calls < 10 || calls > 40 {
 		t.Errorf("%d attempts in an hour", calls)
 	}
-	if n.work(); v.calls != calls || n.settledOf(1) != nil {
-		t.Errorf("%d calls after the end, settled %v", v.calls-calls, n.settledOf(1))
+	if n.work(); v.made() != calls || n.settledOf(1) != nil {
+		t.Errorf("%d calls after the end, settled %v", v.made()-calls, n.settledOf(1))
 	}
 }
 
@@ -299,7 +297,7 @@ func TestDeviceThatIsClaimedMeanwhileIsLeftToUs(t *testing.T) {
 		n.imports(4)
 		n.record(1, 0)
 		n.claims(1) // before it is sent
-		v.next = func(int) fault { return fault{after: func() { n.claims(2) }} }
+		v.does(func(int) fault { return fault{after: func() { n.claims(2) }} })
 		n.work()
 		if reached := v.reached(); len(reached) != 3 || reached[oldID(1)] != 0 {
 			t.Errorf("reached %v", reached)
@@ -311,16 +309,16 @@ func TestDeviceThatIsClaimedMeanwhileIsLeftToUs(t *testing.T) {
 			t.Errorf("results %+v", r)
 		}
 		// All are claimed between two attempts.
-		v.next = func(int) fault { return fault{status: 429, code: 2002} }
+		v.does(func(int) fault { return fault{status: 429, code: 2002} })
 		n.record(2, 0)
 		n.work()
 		n.claims(3)
 		n.claims(4)
-		v.next = nil
+		v.does(nil)
 		n.clock.Advance(time.Minute)
 		n.work()
-		if r := n.results(2); r.Claimed != 2 || r.Accepted != 0 || len(v.pushes) != 1 {
-			t.Errorf("results %+v, %d pushes", r, len(v.pushes))
+		if r := n.results(2); r.Claimed != 2 || r.Accepted != 0 || len(v.taken()) != 1 {
+			t.Errorf("results %+v, %d pushes", r, len(v.taken()))
 		}
 	})
 }
@@ -332,17 +330,17 @@ func TestNothingIsSentWhileRelayingIsOff(t *testing.T) {
 	n.imports(1)
 	n.record(1, 0)
 	n.set(false)
-	if n.work(); v.calls != 0 || v.issued != 0 {
-		t.Fatalf("%d calls", v.calls)
+	if n.work(); v.made() != 0 || v.keys() != 0 {
+		t.Fatalf("%d calls", v.made())
 	}
 	n.set(true)
-	if n.work(); len(v.pushes) != 1 {
-		t.Errorf("%d pushes", len(v.pushes))
+	if n.work(); len(v.taken()) != 1 {
+		t.Errorf("%d pushes", len(v.taken()))
 	}
 	n.record(2, 0)
 	n.set(false)
 	n.clock.Advance(2 * time.Hour)
-	if n.work(); n.results(2).Expired != 1 || len(v.pushes) != 1 {
+	if n.work(); n.results(2).Expired != 1 || len(v.taken()) != 1 {
 		t.Errorf("results %+v", n.results(2))
 	}
 }
@@ -359,25 +357,25 @@ func TestWithdrawnMessageIsTakenBack(t *testing.T) {
 			}
 		}
 		n.record(1, 0)
-		v.next = func(calls int) fault {
+		v.does(func(calls int) fault {
 			if calls == 2 {
 				return fault{status: 429, code: 2002}
 			}
 			return fault{}
-		}
+		})
 		n.work() // the first part is there, the second waits
 		withdraw(1, 1)
 		n.clock.Advance(time.Minute)
 		n.work()
-		if r := n.results(1); r.Withdrawn != 1200 || r.Waiting != 0 || !slices.Equal(v.withdrawn, []string{"9000"}) || len(v.pushes) != 1 {
-			t.Errorf("results %+v, withdrawn %v", r, v.withdrawn)
+		if r := n.results(1); r.Withdrawn != 1200 || r.Waiting != 0 || !slices.Equal(v.takenBack(), []string{"9000"}) || len(v.taken()) != 1 {
+			t.Errorf("results %+v, withdrawn %v", r, v.takenBack())
 		}
 		n.record(2, 0)
 		withdraw(2, 2) // another app
 		withdraw(1, 3) // nothing
 		withdraw(1, 2) // before anything was sent
 		n.work()
-		if r := n.results(2); r.Withdrawn != 1200 || len(v.pushes) != 1 {
+		if r := n.results(2); r.Withdrawn != 1200 || len(v.taken()) != 1 {
 			t.Errorf("results %+v", r)
 		}
 	})
@@ -394,8 +392,8 @@ func TestReplacedMessageIsNamedByTheVendorsID(t *testing.T) {
 	n.work()
 	n.record(3, 77) // was not relayed
 	n.work()
-	if v.pushes[1].options["override_msg_id"] != 9000.0 || v.pushes[2].options["override_msg_id"] != nil {
-		t.Errorf("options %v, %v", v.pushes[1].options, v.pushes[2].options)
+	if v.taken()[1].options["override_msg_id"] != 9000.0 || v.taken()[2].options["override_msg_id"] != nil {
+		t.Errorf("options %v, %v", v.taken()[1].options, v.taken()[2].options)
 	}
 }
 
@@ -413,11 +411,11 @@ func TestOnlyTheOwnerSends(t *testing.T) {
 	if err := b.round(context.Background(), b); err != nil { // owns nothing
 		t.Fatal(err)
 	}
-	if b.turns.Wait(); v.calls != 0 {
+	if b.turns.Wait(); v.made() != 0 {
 		t.Fatal("a node without the lease sent")
 	}
 	// a stalls amid its call for longer than its lease lasts; b takes over.
-	v.next = func(calls int) fault {
+	v.does(func(calls int) fault {
 		if calls > 1 {
 			return fault{}
 		}
@@ -427,7 +425,7 @@ func TestOnlyTheOwnerSends(t *testing.T) {
 				t.Error(err)
 			}
 		}}
-	}
+	})
 	if err := a.round(context.Background(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -435,8 +433,8 @@ func TestOnlyTheOwnerSends(t *testing.T) {
 		t.Error("the node that lost its lease settled")
 	}
 	b.work()
-	if r := b.results(1); r.Accepted != 3 || len(v.pushes) != 1 || len(b.settledOf(1)) != 3 {
-		t.Errorf("results %+v, %d pushes, settled %v", r, len(v.pushes), b.settledOf(1))
+	if r := b.results(1); r.Accepted != 3 || len(v.taken()) != 1 || len(b.settledOf(1)) != 3 {
+		t.Errorf("results %+v, %d pushes, settled %v", r, len(v.taken()), b.settledOf(1))
 	}
 }
 
@@ -459,7 +457,7 @@ func TestAccountIsSealedAndTheSecretStaysAtTheAddress(t *testing.T) {
 	if err := n.DB.QueryRow(ctx, `select sealed from push_relay_account where app_id = 1`).Scan(&sealed); err != nil || strings.Contains(sealed, "theirs") || sealed == "" {
 		t.Errorf("stored %q, %v", sealed, err)
 	}
-	v.secret = "theirs"
+	v.change(func() { v.secret = "theirs" })
 	n.imports(1)
 	n.record(1, 0)
 	if n.work(); n.results(1).Accepted != 1 {
@@ -526,7 +524,7 @@ func TestRunSendsWhatIsRecorded(t *testing.T) {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
 	sent := make(chan struct{}, 2)
-	v.next = func(int) fault { return fault{after: func() { sent <- struct{}{} }} }
+	v.does(func(int) fault { return fault{after: func() { sent <- struct{}{} }} })
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx, n) }()
 	<-sent
