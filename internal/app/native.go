@@ -12,6 +12,7 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/web/compat"
 	"borealis/internal/service/push"
+	"borealis/internal/service/push/relay"
 	"borealis/internal/service/stat"
 )
 
@@ -148,7 +149,41 @@ type funnelOutput struct {
 		AcceptedAt int64                `json:"accepted_at" doc:"Unix milliseconds"`
 		Total      funnelRow            `json:"total"`
 		Platforms  map[string]funnelRow `json:"platforms"`
+		Relayed    *relayedRow          `json:"relayed,omitempty" doc:"what became of it at Jiguang, for imported devices that had not moved over"`
 	}
+}
+
+type relayedRow struct {
+	Devices   int64         `json:"devices" doc:"devices to be reached through Jiguang; the other numbers add up to this one"`
+	Accepted  int64         `json:"accepted"`
+	Waiting   int64         `json:"waiting"`
+	Nobody    int64         `json:"nobody" doc:"not known there any more"`
+	Refused   int64         `json:"refused"`
+	Uncertain int64         `json:"uncertain" doc:"whether Jiguang accepted the push is not known"`
+	Expired   int64         `json:"expired"`
+	Withdrawn int64         `json:"withdrawn"`
+	Claimed   int64         `json:"claimed" doc:"moved over before their turn and got the message here"`
+	Failure   string        `json:"failure,omitempty" doc:"why the waiting ones wait"`
+	Pushes    []relayedPush `json:"pushes" doc:"pushes at Jiguang, the first 100"`
+}
+
+type relayedPush struct {
+	ID      string `json:"id,omitempty" doc:"Jiguang's message id"`
+	Devices int    `json:"devices"`
+	Code    int    `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func presentRelayed(r *relay.Results) *relayedRow {
+	if r == nil {
+		return nil
+	}
+	out := &relayedRow{Devices: r.Devices, Accepted: r.Accepted, Waiting: r.Waiting, Nobody: r.Nobody, Refused: r.Refused, Uncertain: r.Uncertain,
+		Expired: r.Expired, Withdrawn: r.Withdrawn, Claimed: r.Claimed, Failure: r.Failure, Pushes: make([]relayedPush, 0, len(r.Pushes))}
+	for _, p := range r.Pushes {
+		out.Pushes = append(out.Pushes, relayedPush(p))
+	}
+	return out
 }
 
 type funnelRow struct {
@@ -176,7 +211,9 @@ func (c *core) funnel(ctx context.Context, in *funnelInput) (*funnelOutput, erro
 	for p, counts := range funnels[0].ByPlatform {
 		out.Body.Platforms[p.String()] = presentFunnel(counts)
 	}
-	return out, nil
+	results, err := c.push.Relayed(ctx, appOf(ctx).ID, id)
+	out.Body.Relayed = presentRelayed(results)
+	return out, err
 }
 
 func presentFunnel(c push.Counts) funnelRow {

@@ -152,6 +152,7 @@ func count(p *pushevent.Progress, s stage, n int64) {
 		p.Displayed += n
 	case s == stageClicked:
 		p.Clicked += n
+	case s == failed(VendorAccepted): // neither delivered nor failed
 	case s >= stageFailed:
 		p.Failed += n
 	}

@@ -137,3 +137,8 @@ func (t templateScheduler) Schedule(ctx context.Context, app *gate.App, name str
 func (s *Service) Settle(ctx context.Context, app, msg int64, ordinals []uint32) error {
 	return s.merge(ctx, app, []mark{{msg: msg, stage: failed(VendorAccepted), ordinals: ordinals}})
 }
+
+// Relayed is what became of a message at the vendor, nil if it was not forwarded there.
+func (s *Service) Relayed(ctx context.Context, app, msg int64) (*relay.Results, error) {
+	return s.parts.relay.Results(ctx, app, msg)
+}

@@ -45,7 +45,8 @@ func (s *Service) endedIn(ctx context.Context, tx *db.Tx, app int64, rows map[in
 	n := 0
 	for msg, ordinals := range rows {
 		n += len(ordinals)
-		if known, _ := s.rows.get(msg); len(ordinals) == 0 || !s.wanted(app, known.callback) {
+		known, seen := s.rows.get(msg)
+		if len(ordinals) == 0 || seen && !s.wanted(app, known.callback) {
 			continue
 		}
 		m, err := queryMessage(ctx, tx, msg)
