@@ -9,6 +9,8 @@ import (
 var notificationShape = sorted(
 	field{"alert", (*checker).generalAlert},
 	field{"alternate_alert", anyText},
+	// jpush-client for Java adds it to every notification from version 3.7.7 on.
+	field{"ai_opportunity", boolean},
 	field{"android", platformContent(Android, (*checker).android)},
 	field{"ios", platformContent(IOS, (*checker).ios)},
 	field{"hmos", platformContent(HMOS, (*checker).hmos)},
@@ -99,10 +101,11 @@ var winPhoneShape = sorted(
 	field{"extras", freeObject},
 )
 
-// notification reads the content of all platforms; an empty object counts as absent.
+// notification reads the content of all platforms; an empty object, or one with nothing to show, counts as absent.
 func (c *checker) notification(at int) bool {
 	present, ok := c.object(notificationShape, at)
-	c.push.HasNotification = ok && !present.empty() && !(present.has("alternate_alert") && present.bits&(present.bits-1) == 0)
+	content := present.without("alternate_alert", "ai_opportunity")
+	c.push.HasNotification = ok && !content.empty()
 	return ok && !present.empty()
 }
 

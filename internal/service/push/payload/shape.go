@@ -85,6 +85,16 @@ func (m members) has(name string) bool {
 
 func (m members) empty() bool { return m.bits == 0 }
 
+// without is the set less these fields.
+func (m members) without(names ...string) members {
+	for _, name := range names {
+		if i, ok := m.shape.index[name]; ok {
+			m.bits &^= 1 << i
+		}
+	}
+	return m
+}
+
 // span is a part of the canonical form.
 type span struct{ start, end int }
 
