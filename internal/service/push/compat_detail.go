@@ -190,11 +190,12 @@ type (
 	}
 )
 
-// blocks are the old blocks of one message. Those of channels that were not used are null.
+// blocks are the old blocks of one message. Those of channels that were not used are null, except android_pns: the
+// older Java client cannot read a null there, and drops the rows of a group that have none.
 type blocks struct {
-	JPush      *oldOwn    `json:"jpush"`
-	AndroidPNS *oldVendor `json:"android_pns"`
-	IOS        *oldApple  `json:"ios"`
+	JPush      *oldOwn   `json:"jpush"`
+	AndroidPNS oldVendor `json:"android_pns"`
+	IOS        *oldApple `json:"ios"`
 }
 
 func blocksOf(f *Funnel) blocks {
