@@ -126,7 +126,7 @@ type Owed struct {
 type Frame struct {
 	// Msg is the public msg_id, unique over all apps.
 	Msg int64 `cbor:"1,keyasint"`
-	// Payload is the UTF-8 JSON a device receives, see docs/integrate.md.
+	// Payload is the UTF-8 JSON a device receives, see docs/integrate/device.md.
 	Payload []byte `cbor:"2,keyasint"`
 	// Expires is when the message ends, Unix milliseconds; an edge does not write it afterwards.
 	Expires int64 `cbor:"3,keyasint"`
