@@ -11,7 +11,7 @@ DEVICES       ?= 15000
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: build demo run test check bench gen fuzz tools clean help
+.PHONY: build demo run test check bench gen gen-compat fuzz tools clean help
 
 build: ## Build bin/borealis: one static binary
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/borealis
@@ -22,7 +22,7 @@ demo: build ## Start a demo server with simulated devices and send a push
 run: build ## Start a server with its data in ./data
 	$(BINARY) serve
 
-test: ## Vet and run all tests (installs PostgreSQL, Node and mosquitto clients where it may)
+test: ## Vet and run all tests (installs what they run beside Go where it may)
 	build/ensure-test-tools.sh
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
@@ -43,6 +43,10 @@ gen: build ## Write what the binary knows best: the OpenAPI document and the sam
 	$(BINARY) openapi > bin/openapi.yaml && mv bin/openapi.yaml api/openapi.yaml
 	$(BINARY) config > bin/sample.yaml && mv bin/sample.yaml docs/borealis.sample.yaml
 
+gen-compat: ## Write what the vendor's libraries were seen to do into docs/compatibility.md
+	build/ensure-test-tools.sh
+	UPDATE=1 go test -count=1 -run '^TestVendorLibraries$$' ./test/conformance
+
 fuzz: ## Run every fuzz test for FUZZTIME (20s)
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' -H . | sed 's|^\(.*\)/[^/]*:func \(.*\)$$|\1 \2|' | sort -u | \
 	while read -r dir name; do \
@@ -58,4 +62,4 @@ clean: ## Remove what was built; data stays
 	rm -rf bin
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

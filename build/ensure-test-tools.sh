@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes sure that what the tests run beside Go is there: a PostgreSQL server, Node with npm, mosquitto's clients and curl.
+# Makes sure that what the tests run beside Go is there: a PostgreSQL server, mosquitto's clients, curl, and Node with npm,
+# Python with venv and pip, a JDK and Maven, which install the vendor's libraries for test/conformance.
 # Missing ones are installed with apt-get when this may be done; otherwise it says what to install, and fails. Tests are
 # never skipped for want of a tool.
 set -eu
@@ -17,12 +18,25 @@ have_postgres() {
 
 have_node() { have node && have npm; }
 
+# Debian splits venv and pip off; without ensurepip no environment can be made.
+have_python() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+# Java from 17 on: the drivers use its text blocks and patterns.
+have_java() {
+	have java && have javac && have keytool || return 1
+	release=$(javac -version 2>&1 | sed 's/^javac \([0-9]*\).*/\1/')
+	[ "${release:-0}" -ge 17 ]
+}
+
 # Prints the packages that are missing, by the names Debian and Ubuntu give them.
 missing() {
 	have_postgres || echo postgresql
 	have_node || echo nodejs npm
 	have mosquitto_sub || echo mosquitto-clients
 	have curl || echo curl
+	have_python || echo python3 python3-venv python3-pip
+	have_java || echo default-jdk-headless
+	have mvn || echo maven
 }
 
 want=$(missing | tr '\n' ' ')
@@ -47,6 +61,6 @@ fi
 cat >&2 <<END
 The tests need programs that are not installed: $want
   Debian, Ubuntu:  sudo apt-get install $want
-  macOS:           brew install postgresql node mosquitto curl
+  macOS:           brew install postgresql node mosquitto curl python openjdk maven
 END
 exit 1

@@ -17,7 +17,7 @@ import (
 )
 
 // vendorHosts are the names that the vendor's libraries have built in.
-var vendorHosts = []string{"api.jpush.cn", "device.jpush.cn", "report.jpush.cn"}
+var vendorHosts = []string{"api.jpush.cn", "device.jpush.cn", "report.jpush.cn", "admin.jpush.cn", "bjapi.push.jiguang.cn"}
 
 // authority is a certificate authority of the test's own, with one server certificate for loopback and for the
 // vendor's host names.

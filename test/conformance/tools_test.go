@@ -59,32 +59,78 @@ func nodeScript(t testing.TB, script string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(node, append([]string{filepath.Join("node", script)}, args...)...)
-	// Only what is named here: proxies or options in the environment would make it another client.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + modules, "NO_UPDATE_NOTIFIER=1"}
+	cmd.Env = onlyEnv("NODE_PATH="+modules, "NO_UPDATE_NOTIFIER=1")
 	return cmd
 }
 
+// onlyEnv is the environment of a client: proxies or options in ours would make it another client.
+func onlyEnv(more ...string) []string { return append([]string{"PATH=" + os.Getenv("PATH")}, more...) }
+
 // nodeModules installs the packages of node/package-lock.json once per content of that file, and returns where.
 var nodeModules = sync.OnceValues(func() (string, error) {
+	dir, err := installed([]string{"node/package.json", "node/package-lock.json"}, "", func(stage string) error {
+		return run(stage, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	})
+	return filepath.Join(dir, "node_modules"), err
+})
+
+// pythonEnvironment makes a virtual environment with the packages of python/requirements.txt, and returns its Python.
+var pythonEnvironment = sync.OnceValues(func() (string, error) {
+	release, err := exec.Command("python3", "--version").Output()
+	if err != nil {
+		return "", err
+	}
+	dir, err := installed([]string{"python/requirements.txt"}, string(release), func(stage string) error {
+		if err := run(stage, "python3", "-m", "venv", "venv"); err != nil {
+			return err
+		}
+		return run(stage, filepath.Join("venv", "bin", "python3"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+			"--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt")
+	})
+	return filepath.Join(dir, "venv", "bin", "python3"), err
+})
+
+// javaClasses resolves the dependencies of java/<client>/pom.xml with Maven, compiles the driver beside it, and returns
+// the class path.
+func javaClasses(client string) (string, error) {
+	release, err := exec.Command("javac", "-version").Output()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join("java", client)
+	dir, err := installed([]string{filepath.Join(folder, "pom.xml"), filepath.Join(folder, "Driver.java")}, string(release), func(stage string) error {
+		err := run(stage, "mvn", "--batch-mode", "--quiet", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
+			"-DoutputDirectory=lib", "-DincludeScope=runtime")
+		if err != nil {
+			return err
+		}
+		return run(stage, "javac", "-nowarn", "-Xlint:none", "-proc:none", "-d", "classes", "-cp", "lib/*", "Driver.java")
+	})
+	return filepath.Join(dir, "classes") + string(filepath.ListSeparator) + filepath.Join(dir, "lib", "*"), err
+}
+
+// installed builds what the files describe once per content of them and of more, in the user's cache directory, and
+// returns where. The files are copied into the directory that build is given.
+func installed(files []string, more string, build func(stage string) error) (string, error) {
 	sum := sha256.New()
-	files := map[string][]byte{}
-	for _, name := range []string{"package.json", "package-lock.json"} {
-		data, err := os.ReadFile(filepath.Join("node", name))
+	content := map[string][]byte{}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
 		if err != nil {
 			return "", err
 		}
-		files[name] = data
+		content[filepath.Base(name)] = data
 		sum.Write(data)
 	}
+	sum.Write([]byte(more))
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place for Node packages (set XDG_CACHE_HOME): %w", err)
+		return "", fmt.Errorf("no place for packages (set XDG_CACHE_HOME): %w", err)
 	}
 	parent := filepath.Join(cache, "borealis", "conformance")
 	final := filepath.Join(parent, hex.EncodeToString(sum.Sum(nil)[:8]))
-	modules := filepath.Join(final, "node_modules")
-	if _, err := os.Stat(modules); err == nil {
-		return modules, nil
+	if _, err := os.Stat(final); err == nil {
+		return final, nil
 	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", err
@@ -95,22 +141,30 @@ var nodeModules = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(stage) }()
-	for name, data := range files {
+	for name, data := range content {
 		if err := os.WriteFile(filepath.Join(stage, name), data, 0o600); err != nil {
 			return "", err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	ci := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	ci.Dir = stage
-	if out, err := ci.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci in test/conformance/node needs a package registry: %w\n%s", err, out)
+	if err := build(stage); err != nil {
+		return "", fmt.Errorf("%s needs a package registry: %w", filepath.Dir(files[0]), err)
 	}
 	if err := os.Rename(stage, final); err != nil {
-		if _, done := os.Stat(modules); done != nil {
+		if _, done := os.Stat(final); done != nil {
 			return "", err
 		}
 	}
-	return modules, nil
-})
+	return final, nil
+}
+
+// run runs a program that installs something.
+func run(dir, program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w\n%s", program, args, err, out)
+	}
+	return nil
+}

@@ -1,12 +1,12 @@
 // Preloaded into a process that runs one of the vendor's libraries, which have the vendor's host names built in and no
-// option for another. It stands for a resolver that leads these names to our node, as an operator's would: connections
-// go to the loopback port in NODE_PORT, while names, paths, headers and the verification of the certificate stay the
-// library's. Every other destination is refused.
+// option for another. It stands for a resolver that leads these names (VENDOR_HOSTS) to our node, as an operator's would:
+// connections go to the loopback port in NODE_PORT, while names, paths, headers and the verification of the certificate
+// stay the library's. Every other destination is refused.
 'use strict'
 
 const https = require('node:https')
 
-const vendor = new Set(['api.jpush.cn', 'device.jpush.cn', 'report.jpush.cn'])
+const vendor = new Set(process.env.VENDOR_HOSTS.split(','))
 const port = Number(process.env.NODE_PORT)
 
 function lookup (host, options, found) {
