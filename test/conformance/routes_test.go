@@ -159,21 +159,27 @@ func TestWrongMethod(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	for path, allowed := range map[string][]string{
-		"/v3/push":               {"POST"},
-		"/v3/push/":              {"POST"},
-		"/v3/push/validate":      {"POST"},
-		"/v3/push/cid":           {"GET"},
-		"/v3/devices/x":          {"GET", "POST"},
-		"/v3/tags":               {"GET"},
-		"/v3/tags/x":             {"DELETE", "POST"},
-		"/v3/aliases/x":          {"DELETE", "GET", "POST"},
-		"/v3/received":           {"GET"},
-		"/v3/received/detail":    {"GET"},
-		"/v3/status/message":     {"POST"},
-		"/v3/report/received":    {"GET"},
-		"/v3/device/aliases/x":   {"DELETE", "GET", "POST"},
-		"/v3/device/status":      {"GET", "POST"}, // GET: a device that is named so
-		"/v3//push//validate///": {"POST"},
+		"/v3/push":                {"POST"},
+		"/v3/push/":               {"POST"},
+		"/v3/push/validate":       {"DELETE", "POST"}, // DELETE: a message that is named so
+		"/v3/push/cid":            {"DELETE", "GET"},
+		"/v3/push/1":              {"DELETE"},
+		"/v3/push/file":           {"DELETE", "POST"},
+		"/v3/grouppush":           {"POST"},
+		"/v3/schedules":           {"GET", "POST"},
+		"/v3/schedules/x":         {"DELETE", "GET", "PUT"},
+		"/v3/schedules/x/msg_ids": {"GET"},
+		"/v3/devices/x":           {"GET", "POST"},
+		"/v3/tags":                {"GET"},
+		"/v3/tags/x":              {"DELETE", "POST"},
+		"/v3/aliases/x":           {"DELETE", "GET", "POST"},
+		"/v3/received":            {"GET"},
+		"/v3/received/detail":     {"GET"},
+		"/v3/status/message":      {"POST"},
+		"/v3/report/received":     {"GET"},
+		"/v3/device/aliases/x":    {"DELETE", "GET", "POST"},
+		"/v3/device/status":       {"GET", "POST"}, // GET: a device that is named so
+		"/v3//push//validate///":  {"DELETE", "POST"},
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
 			if slices.Contains(allowed, method) {
@@ -198,7 +204,7 @@ func TestUnknownPath(t *testing.T) {
 	n := start(t)
 	app := n.NewApp(t)
 	for _, path := range []string{
-		"/v3", "/v3/", "/v3/nothing", "/v3/push/nothing", "/v3/tags/a/b", "/v3/devices", "/v3/devices/a/b", "/v3/aliases", "/v3/aliases/",
+		"/v3", "/v3/", "/v3/nothing", "/v3/push/nothing/here", "/v3/tags/a/b", "/v3/devices", "/v3/devices/a/b", "/v3/aliases", "/v3/aliases/",
 		"/v1", "/v1/", "/v1/nothing", "/v3/../api", "/v3/report", "/v3/device",
 	} {
 		for _, method := range []string{"GET", "POST"} {
