@@ -26,6 +26,7 @@ test: ## Vet and run all tests (installs what they run beside Go where it may)
 	build/ensure-test-tools.sh
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
+	@[ ! -f bin/not-run ] || { echo "DID NOT RUN ($$(wc -l < bin/not-run) of the clients of test/conformance):"; cat bin/not-run; }
 
 check: tools gen ## What a change must pass before review: format, lint, race detector, nothing left to generate
 	build/ensure-test-tools.sh

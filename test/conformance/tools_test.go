@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -90,6 +91,9 @@ var pythonEnvironment = sync.OnceValues(func() (string, error) {
 	return filepath.Join(dir, "venv", "bin", "python3"), err
 })
 
+// errNotServed says that the registry answered and does not have the library. Not every mirror of Maven Central is whole.
+var errNotServed = errors.New("the package registry does not serve this library")
+
 // javaClasses resolves the dependencies of java/<client>/pom.xml with Maven, compiles the driver beside it, and returns
 // the class path.
 func javaClasses(client string) (string, error) {
@@ -100,7 +104,10 @@ func javaClasses(client string) (string, error) {
 	folder := filepath.Join("java", client)
 	dir, err := installed([]string{filepath.Join(folder, "pom.xml"), filepath.Join(folder, "Driver.java")}, string(release), func(stage string) error {
 		err := run(stage, "mvn", "--batch-mode", "--quiet", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
-			"-DoutputDirectory=lib", "-DincludeScope=runtime")
+			"-U", "-DoutputDirectory=lib", "-DincludeScope=runtime")
+		if err != nil && strings.Contains(err.Error(), "Could not find artifact") {
+			return fmt.Errorf("%w: %w", errNotServed, err)
+		}
 		if err != nil {
 			return err
 		}
