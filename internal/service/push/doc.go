@@ -1,6 +1,7 @@
 // Package push accepts messages, brings them to devices and knows what became of each.
 //
-// Tables: push_message, push_target, push_set, push_cid, push_partition.
+// Tables: push_message, push_target, push_set, push_cid, push_partition, push_app, push_group, push_group_part; those of the
+// packages below are theirs (parts.go).
 // Events out: pushevent. In: none.
 //
 // The promise: after Accept has returned, whatever process dies, every target gets the message at least once within
@@ -16,6 +17,9 @@
 //
 // Two shapes of message. Up to maxRows targets: a row for each (push_target). More: a *wide* message, whose targets and
 // stages are sets (push_set), held in memory by the owner of the partition while the message lives.
+//
+// A paced message is wide, released by the owner in portions that follow from its time and the low bits of the ordinals
+// (pace.go). A withdrawal is a message of its own kind, in no report and no statistics (withdraw.go).
 //
 // Receipts are merged by one goroutine per node (merger), in batches of one transaction: a mark counts only if its
 // device is a target and the mark is new, so repetition, reordering and late arrival cannot miscount, and counters
