@@ -146,7 +146,8 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.push = push.New(push.Deps{
 		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
 		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
-		Blobs: c.blobs, Jobs: c.jobs, Hooks: c.hooks, CallbackSecret: c.callbackSecret, Sealer: c.keys, MasterSecret: c.masterSecret, Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
+		Blobs: c.blobs, Jobs: c.jobs, Hooks: c.hooks, CallbackSecret: c.callbackSecret, Sealer: c.keys, MasterSecret: c.masterSecret,
+		Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{

@@ -110,11 +110,14 @@ func (v *validation) listeners(c *Config) {
 			v.addf("public-url", "%q is not a base URL such as https://push.example.com", c.PublicURL)
 		}
 	}
-	for name, networks := range map[string][]string{"trusted-proxies": c.TrustedProxies, "callback-allow": c.CallbackAllow} {
-		for _, p := range networks {
-			if _, err := netip.ParsePrefix(p); err != nil {
-				v.addf(name, "%q is not a network such as 10.0.0.0/8", p)
-			}
+	v.networks("trusted-proxies", c.TrustedProxies)
+	v.networks("callback-allow", c.CallbackAllow)
+}
+
+func (v *validation) networks(name string, networks []string) {
+	for _, p := range networks {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			v.addf(name, "%q is not a network such as 10.0.0.0/8", p)
 		}
 	}
 }

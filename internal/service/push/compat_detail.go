@@ -211,9 +211,10 @@ func blocksOf(f *Funnel) blocks {
 }
 
 type messageDetail struct {
-	MsgID   string  `json:"msg_id"`
-	Details details `json:"details"`
 	blocks
+
+	MsgID    string       `json:"msg_id"`
+	Details  details      `json:"details"`
 	QuickApp *oldQuickApp `json:"quickapp_jpush"`
 }
 
@@ -230,10 +231,11 @@ func (s *Service) compatMessagesDetail(w http.ResponseWriter, r *http.Request, a
 
 // groupDetail is the report of a push to a group. Clients know its number by one of two names.
 type groupDetail struct {
-	GroupMsgID  string `json:"group_msgid"`
-	GroupMsgIDs string `json:"group_msgids"`
 	blocks
-	HMOS *oldHMOS `json:"hmos"`
+
+	GroupMsgID  string   `json:"group_msgid"`
+	GroupMsgIDs string   `json:"group_msgids"`
+	HMOS        *oldHMOS `json:"hmos"`
 }
 
 func groupDetailOf(id int64, f *Funnel) groupDetail {

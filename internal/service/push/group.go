@@ -54,16 +54,9 @@ func (s *Service) AcceptGroup(ctx context.Context, group *gate.Group, p *payload
 	for i, app := range apps {
 		work.Go(func() error {
 			r := &results[i]
-			if r.Err = admit(app); r.Err != nil {
-				return nil
+			if r.Err = admit(app); r.Err == nil {
+				r.Accepted, r.Err = s.acceptAs(ctx, app, p, s.inGroup(group, app, id))
 			}
-			// The apps' own cids begin with their keys, so this name is free.
-			r.Accepted, r.Err = s.acceptAs(ctx, app, p, terms{
-				cid: "group-" + strconv.FormatInt(id, 10), files: file.Owner{Developer: group.Developer},
-				also: func(ctx context.Context, tx *db.Tx, msg int64) error {
-					return insertGroupPart(ctx, tx, id, app.ID, msg)
-				},
-			})
 			return nil
 		})
 	}
@@ -73,6 +66,16 @@ func (s *Service) AcceptGroup(ctx context.Context, group *gate.Group, p *payload
 		out.Apps[app.Key] = results[i]
 	}
 	return out, nil
+}
+
+// inGroup are the terms under which an app takes its part. The apps' own cids begin with their keys, so the name is free.
+func (s *Service) inGroup(group *gate.Group, app *gate.App, id int64) terms {
+	return terms{
+		cid: "group-" + strconv.FormatInt(id, 10), files: file.Owner{Developer: group.Developer},
+		also: func(ctx context.Context, tx *db.Tx, msg int64) error {
+			return insertGroupPart(ctx, tx, id, app.ID, msg)
+		},
+	}
 }
 
 // beginGroup gives a push to a group its number: a new one, or the one its cid has had within a day.
@@ -92,7 +95,8 @@ func (s *Service) beginGroup(ctx context.Context, group int64, cid string) (int6
 				return fmt.Errorf("push: end cid of a group: %w", err)
 			}
 		}
-		n, err := tx.Exec(ctx, `insert into push_group (group_msg, group_id, cid, accepted_at) values ($1, $2, $3, $4) on conflict (group_id, cid) do nothing`, id, group, name, now)
+		n, err := tx.Exec(ctx, `insert into push_group (group_msg, group_id, cid, accepted_at) values ($1, $2, $3, $4)
+			on conflict (group_id, cid) do nothing`, id, group, name, now)
 		if err != nil || n == 1 {
 			return err
 		}

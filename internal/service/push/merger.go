@@ -193,7 +193,9 @@ func (s *Service) widesOf(ctx context.Context, merges []*merge) (map[int64]*wide
 }
 
 // apply sets the marks on sets and rows, and returns what changed in memory, also beside an error.
-func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int64]*wide, later pairs, p *pushevent.Progress, wanted map[int64]*message, heard *told) (changes []applied, err error) {
+func (s *Service) apply(
+	ctx context.Context, tx *db.Tx, m *merge, wides map[int64]*wide, later pairs, p *pushevent.Progress, wanted map[int64]*message, heard *told,
+) (changes []applied, err error) {
 	for i := range m.marks {
 		mk := &m.marks[i]
 		w := wides[mk.msg]
@@ -206,27 +208,12 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m *merge, wides map[int6
 		case w != nil:
 			fresh := applyWide(w, mk, into)
 			changes = append(changes, fresh...)
-			if wanted[mk.msg] == nil {
-				continue
-			}
-			for _, c := range fresh {
-				if err := heard.reached(&w.message, c.stage, c.fresh.ToArray(), mk.at); err != nil {
-					return changes, err
-				}
-			}
-		case !later.cover(mk):
-			var note func(stage, uint32)
-			fresh := make(map[stage][]uint32)
-			if wanted[mk.msg] != nil {
-				note = func(s stage, o uint32) { fresh[s] = append(fresh[s], o) }
-			}
-			if err := applyRows(ctx, tx, m.app, mk, into, note); err != nil {
+			if err := heard.sets(fresh, mk.at, wanted[mk.msg]); err != nil {
 				return changes, err
 			}
-			for _, reached := range mk.stage.implies() {
-				if err := heard.reached(wanted[mk.msg], reached, fresh[reached], mk.at); err != nil {
-					return changes, err
-				}
+		case !later.cover(mk):
+			if err := heard.rows(ctx, tx, m.app, mk, into, wanted[mk.msg]); err != nil {
+				return changes, err
 			}
 		}
 	}

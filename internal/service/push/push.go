@@ -72,6 +72,8 @@ type Deps struct {
 
 // Service is the push service. It is safe for concurrent use.
 type Service struct {
+	parts
+
 	db       *db.DB
 	bus      *bus.Bus
 	outbox   *outbox.Outbox
@@ -87,7 +89,6 @@ type Service struct {
 	node     string
 	clientIP func(*http.Request) netip.Addr
 	maxRows  int
-	parts
 
 	merges  chan *merge
 	slots   chan struct{} // of background work

@@ -8,6 +8,7 @@ import (
 	"borealis/internal/engine/audience"
 	"borealis/internal/kernel/db"
 	"borealis/internal/service/push/callback"
+	"borealis/internal/service/push/pushevent"
 )
 
 // channelOwn is the name of our own channel in receipts, as the vendor names its own.
@@ -60,6 +61,36 @@ func (t *told) reached(m *message, s stage, ordinals []uint32, at int64) error {
 	for _, p := range slices.Sorted(maps.Keys(byPlatform)) {
 		r.Platform, r.Ordinals = p, byPlatform[p]
 		if err := t.add(m, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rows marks target rows and tells of those that are new, if m, the message, is wanted.
+func (t *told) rows(ctx context.Context, tx *db.Tx, app int64, mk *mark, progress *pushevent.Progress, m *message) error {
+	if m == nil {
+		return applyRows(ctx, tx, app, mk, progress, nil)
+	}
+	fresh := make(map[stage][]uint32)
+	if err := applyRows(ctx, tx, app, mk, progress, func(s stage, o uint32) { fresh[s] = append(fresh[s], o) }); err != nil {
+		return err
+	}
+	for _, s := range mk.stage.implies() {
+		if err := t.reached(m, s, fresh[s], mk.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sets tells of what changed in the sets of a wide message, if it is wanted.
+func (t *told) sets(changes []applied, at int64, m *message) error {
+	if m == nil {
+		return nil
+	}
+	for _, c := range changes {
+		if err := t.reached(m, c.stage, c.fresh.ToArray(), at); err != nil {
 			return err
 		}
 	}

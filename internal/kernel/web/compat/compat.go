@@ -64,8 +64,7 @@ func ErrorEnvelope(err error, internal *Error) any { return envelope{Error: Body
 // WriteError writes the standard error envelope. An err that is not an *Error becomes internal (its text is not shown).
 func WriteError(w http.ResponseWriter, err error, internal *Error) {
 	status := internal
-	var e *Error
-	if errors.As(err, &e) {
+	if e, known := errors.AsType[*Error](err); known {
 		status = e
 	}
 	Write(w, status.HTTP, envelope{Error: BodyOf(err, internal)})
