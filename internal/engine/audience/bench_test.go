@@ -45,7 +45,7 @@ func loadCrowd(b *testing.B, n uint32) *Index {
 	}
 	x := New(d, nil, crowd{n}, clock.System{}, slog.New(slog.DiscardHandler))
 	s := x.state(1)
-	s.sets = newSets()
+	s.sets = newSets(defaultAliasLimits())
 	for i := range every {
 		s.sets.define(uint32(i+1), fmt.Sprintf("t%d", i+1))
 	}

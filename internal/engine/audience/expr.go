@@ -42,7 +42,17 @@ func (x *Index) Evaluate(app int64, e Expr) (*roaring.Bitmap, error) {
 		return roaring.BitmapOf(s.sets.list(e)...), nil
 	}
 	p := s.sets.plan(e)
-	return x.build(func(b *builder) { p.run(b.add) })
+	if p.dense() {
+		buf, _ := x.buffers.Get().(*[]uint64)
+		if buf == nil {
+			buf = new([]uint64)
+		}
+		defer x.buffers.Put(buf)
+		var set *roaring.Bitmap
+		set, *buf = p.bitmap(*buf)
+		return set, nil
+	}
+	return x.build(func(b *builder) { p.run(nil, b.add) })
 }
 
 // Count is the cardinality of Evaluate, at less cost.
@@ -104,7 +114,7 @@ func (s *sets) candidates(e Expr, buf []uint32) []uint32 {
 		byAlias = buf
 	}
 	for _, a := range e.Alias {
-		byAlias = s.holders(a, byAlias)
+		byAlias = s.aliases.holders(a, byAlias)
 	}
 	byAlias = sorted(byAlias)
 	if !byOrdinal {

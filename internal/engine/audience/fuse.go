@@ -1,11 +1,7 @@
 package audience
 
 import (
-	"bytes"
-	"encoding/binary"
-	"fmt"
-	"io"
-	"math/bits"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -65,17 +61,14 @@ func (p *plan) keys() []uint16 {
 // few is the size up to which a chunk's members are looked up one by one instead of being combined as words.
 const few = 256
 
-// run evaluates chunk by chunk in one buffer and calls emit for each that is not empty, with the members as a list if
-// that was at hand, or else as words. Both are valid during the call only.
-func (p *plan) run(emit func(key uint16, n int, list []uint16, w *words)) {
+// run evaluates chunk by chunk and calls emit for each that is not empty, with the members as a list if that was at
+// hand, or else as words. With into, the words are where it says; otherwise both are valid during the call only.
+func (p *plan) run(into func(key uint16) *words, emit func(key uint16, n int, list []uint16, w *words)) {
 	if p.empty {
 		return
 	}
-	s := stage{
-		all:    make([]*chunk, 0, len(p.all)),
-		groups: make([][]*chunk, len(p.groups)),
-		not:    make([]*chunk, 0, len(p.not)),
-	}
+	s := newStage(p)
+	out := new(words)
 	for _, key := range p.keys() {
 		if !s.gather(p, key) {
 			continue
@@ -86,21 +79,35 @@ func (p *plan) run(emit func(key uint16, n int, list []uint16, w *words)) {
 			}
 			continue
 		}
-		s.combine()
-		if n := s.acc.count(); n > 0 {
-			emit(key, n, nil, &s.acc)
+		if into != nil {
+			out = into(key)
+		}
+		if n := s.combine(out); n > 0 {
+			emit(key, n, nil, out)
 		}
 	}
 }
 
-// stage is where one chunk after the other is evaluated: a plan's sets at one key, and the memory for the result.
+// stage is where one chunk after the other is evaluated: a plan's sets at one key, and the memory for what comes between
+// them and the result.
 type stage struct {
 	all    []*chunk
 	groups [][]*chunk
 	not    []*chunk
 
-	acc, tmp words
-	found    [few]uint16
+	in, out []*words
+	unions  []words // of each group
+	lists   words   // what is in all of the lists of all
+	less    words   // what is in any of the lists of not
+	tmp     words
+	found   [few]uint16
+}
+
+func newStage(p *plan) *stage {
+	return &stage{
+		all: make([]*chunk, 0, len(p.all)), groups: make([][]*chunk, len(p.groups)), not: make([]*chunk, 0, len(p.not)),
+		in: make([]*words, 0, len(p.all)+len(p.groups)), out: make([]*words, 0, len(p.not)), unions: make([]words, len(p.groups)),
+	}
 }
 
 // gather takes the chunks of a key from the plan's sets; false: nothing can be a member there.
@@ -143,24 +150,43 @@ func (s *stage) pick(candidates []uint16) []uint16 {
 	return found
 }
 
-// combine leaves the members in acc.
-func (s *stage) combine() {
-	groups := s.groups
-	if len(s.all) > 0 {
-		s.acc.copy(s.all[0])
-		for _, c := range s.all[1:] {
-			s.acc.and(c, &s.tmp)
+// combine leaves the members in w and returns how many they are. Words go into the one pass over all of them where
+// they are; lists become words before it.
+func (s *stage) combine(w *words) int {
+	s.in, s.out = s.in[:0], s.out[:0]
+	listed := false
+	for _, c := range s.all {
+		switch {
+		case c.words != nil:
+			s.in = append(s.in, c.words)
+		case !listed:
+			listed = true
+			s.lists = words{}
+			s.lists.addList(c.list)
+			s.in = append(s.in, &s.lists)
+		default:
+			s.tmp = words{}
+			s.tmp.addList(c.list)
+			s.lists.and([]*words{&s.lists, &s.tmp}, nil)
 		}
-	} else {
-		s.acc.copyAny(groups[0])
-		groups = groups[1:]
 	}
-	for _, group := range groups {
-		s.acc.andAny(group, &s.tmp)
+	for i, group := range s.groups {
+		s.in = append(s.in, s.unions[i].union(group))
 	}
+	listed = false
 	for _, c := range s.not {
-		s.acc.not(c)
+		if c.words != nil {
+			s.out = append(s.out, c.words)
+			continue
+		}
+		if !listed {
+			listed = true
+			s.less = words{}
+			s.out = append(s.out, &s.less)
+		}
+		s.less.addList(c.list)
 	}
+	return w.and(s.in, s.out)
 }
 
 func smallest(chunks []*chunk) *chunk {
@@ -188,166 +214,50 @@ func (s *stage) matches(v uint16) bool {
 	return !slices.ContainsFunc(s.not, has)
 }
 
-func (w *words) copy(c *chunk) {
-	if c.words != nil {
-		*w = *c.words
-		return
-	}
-	*w = words{}
-	w.or(c)
-}
-
-// copyAny makes w the union of a group.
-func (w *words) copyAny(group []*chunk) {
-	w.copy(group[0])
-	for _, c := range group[1:] {
-		w.or(c)
-	}
-}
-
-func (w *words) or(c *chunk) {
-	if c.words == nil {
-		for _, v := range c.list {
-			w.add(v)
-		}
-		return
-	}
-	for i := range w {
-		w[i] |= c.words[i]
-	}
-}
-
-func (w *words) and(c *chunk, tmp *words) {
-	if c.words == nil {
-		tmp.copy(c)
-		w.andWords(tmp)
-		return
-	}
-	w.andWords(c.words)
-}
-
-func (w *words) andWords(x *words) {
-	for i := range w {
-		w[i] &= x[i]
-	}
-}
-
-func (w *words) andAny(group []*chunk, tmp *words) {
-	switch {
-	case len(group) == 1:
-		w.and(group[0], tmp)
-	case len(group) == 2 && group[0].words != nil && group[1].words != nil:
-		a, b := group[0].words, group[1].words
-		for i := range w {
-			w[i] &= a[i] | b[i]
-		}
-	default:
-		tmp.copyAny(group)
-		w.andWords(tmp)
-	}
-}
-
-func (w *words) not(c *chunk) {
-	if c.words == nil {
-		for _, v := range c.list {
-			w[v>>6] &^= 1 << (v & 63)
-		}
-		return
-	}
-	for i := range w {
-		w[i] &^= c.words[i]
-	}
-}
-
 // count is the number of members.
 func (p *plan) count() uint64 {
 	total := uint64(0)
-	p.run(func(_ uint16, n int, _ []uint16, _ *words) { total += uint64(n) })
+	p.run(nil, func(_ uint16, n int, _ []uint16, _ *words) { total += uint64(n) })
 	return total
 }
 
-// build returns the set of the chunks that fill adds.
-func (x *Index) build(fill func(*builder)) (*roaring.Bitmap, error) {
-	b, _ := x.builders.Get().(*builder)
-	if b == nil {
-		b = new(builder)
+// most is a bound of the number of members.
+func (p *plan) most() uint64 {
+	least := uint64(math.MaxUint64)
+	for _, s := range p.all {
+		least = min(least, s.n)
 	}
-	defer func() {
-		b.reset()
-		x.builders.Put(b)
-	}()
-	fill(b)
-	return b.bitmap()
-}
-
-// addAll adds a whole set.
-func (b *builder) addAll(s *set) {
-	for i, key := range s.keys {
-		c := &s.chunks[i]
-		b.add(key, c.n, c.list, c.words)
-	}
-}
-
-// builder writes the portable Roaring format, which is the library's only door for whole chunks: a cookie, the number
-// of chunks, their keys and sizes, their offsets, and the chunks as lists or words.
-type builder struct {
-	heads []byte // uint16 key and uint16 size-1 of each
-	ends  []int  // of each in body
-	body  []byte
-}
-
-const roaringCookie = 12346 // of the format without runs
-
-func (b *builder) add(key uint16, n int, list []uint16, w *words) {
-	b.heads = binary.LittleEndian.AppendUint16(b.heads, key)
-	b.heads = binary.LittleEndian.AppendUint16(b.heads, uint16(n-1))
-	size := 2 * n
-	if n > maxList { // as words, as every chunk of this size is
-		size = 8 * chunkWords
-	}
-	at := len(b.body)
-	b.body = slices.Grow(b.body, size)[:at+size]
-	to := b.body[at:]
-	switch {
-	case n > maxList:
-		for i, x := range w {
-			binary.LittleEndian.PutUint64(to[8*i:], x)
+	for _, group := range p.groups {
+		sum := uint64(0)
+		for _, s := range group {
+			sum += s.n
 		}
-	case w != nil:
-		for i, x := range w {
-			for ; x != 0; x &= x - 1 {
-				binary.LittleEndian.PutUint16(to, uint16(i<<6|bits.TrailingZeros64(x)))
-				to = to[2:]
-			}
-		}
-	default:
-		for i, v := range list {
-			binary.LittleEndian.PutUint16(to[2*i:], v)
-		}
+		least = min(least, sum)
 	}
-	b.ends = append(b.ends, len(b.body))
+	return least
 }
 
-// reset empties the builder and keeps its memory.
-func (b *builder) reset() { b.heads, b.ends, b.body = b.heads[:0], b.ends[:0], b.body[:0] }
+// dense says whether most chunks of the result may be words, and lie close together.
+func (p *plan) dense() bool {
+	if p.empty {
+		return false
+	}
+	keys := p.keys()
+	n := uint64(len(keys))
+	return n > 0 && p.most() > n*maxList && uint64(keys[n-1]) < 2*n
+}
 
-func (b *builder) bitmap() (*roaring.Bitmap, error) {
-	out := roaring.New()
-	if len(b.ends) == 0 {
-		return out, nil
-	}
-	head := make([]byte, 0, 8+8*len(b.ends))
-	head = binary.LittleEndian.AppendUint32(head, roaringCookie)
-	head = binary.LittleEndian.AppendUint32(head, uint32(len(b.ends)))
-	head = append(head, b.heads...)
-	start := 0
-	for _, end := range b.ends {
-		head = binary.LittleEndian.AppendUint32(head, uint32(8+8*len(b.ends)+start))
-		start = end
-	}
-	// ReadFrom copies, so that the set is the caller's alone.
-	if _, err := out.ReadFrom(io.MultiReader(bytes.NewReader(head), bytes.NewReader(b.body))); err != nil {
-		return nil, fmt.Errorf("audience: build set: %w", err)
-	}
-	return out, nil
+// bitmap is the set of members, for a plan that is dense. buf is memory to work in, which is returned.
+func (p *plan) bitmap(buf []uint64) (*roaring.Bitmap, []uint64) {
+	keys := p.keys()
+	n := (int(keys[len(keys)-1]) + 1) * chunkWords
+	buf = slices.Grow(buf[:0], n)[:n]
+	clear(buf)
+	at := func(key uint16) *words { return (*words)(buf[int(key)*chunkWords:]) }
+	p.run(at, func(key uint16, _ int, list []uint16, _ *words) {
+		if list != nil {
+			at(key).addList(list)
+		}
+	})
+	return roaring.FromDense(buf, true), buf
 }

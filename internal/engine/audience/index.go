@@ -48,8 +48,10 @@ type Index struct {
 	alone bool
 	// maxTags is MaxTags, less in tests.
 	maxTags int
-	// builders keep their memory, a megabyte for ten million devices, from being allocated for each result.
-	builders sync.Pool
+	aliasLimits
+	// builders and buffers (*[]uint64) keep their memory, a megabyte for ten million devices, from being allocated for
+	// each result.
+	builders, buffers sync.Pool
 
 	mu   sync.RWMutex
 	apps map[int64]*state
@@ -74,7 +76,8 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "audie
 
 // New returns an index that has loaded nothing yet. b may be nil when there is one node only.
 func New(d *db.DB, b *bus.Bus, src Source, c clock.Clock, log *slog.Logger) *Index {
-	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, maxTags: MaxTags, apps: make(map[int64]*state)}
+	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, maxTags: MaxTags,
+		aliasLimits: defaultAliasLimits(), apps: make(map[int64]*state)}
 }
 
 func (x *Index) state(app int64) *state {

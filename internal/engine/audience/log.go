@@ -154,7 +154,7 @@ func (x *Index) follow(ctx context.Context, s *state) error {
 
 // load builds the sets from the rows. The order matters: the position first, then what is at least as new.
 func (x *Index) load(ctx context.Context, s *state) error {
-	sets := newSets()
+	sets := newSets(x.aliasLimits)
 	err := x.db.QueryRow(ctx, `select pos from audience_head where app_id = $1`, s.id).Scan(&sets.pos)
 	if err != nil && !errors.Is(err, db.ErrNoRows) {
 		return fmt.Errorf("read position: %w", err)
@@ -187,6 +187,7 @@ func (x *Index) load(ctx context.Context, s *state) error {
 	if err != nil {
 		return fmt.Errorf("read devices: %w", err)
 	}
+	sets.pack()
 	s.mu.Lock()
 	s.sets = sets
 	s.mu.Unlock()

@@ -79,7 +79,7 @@ func (x *Index) DevicesOfAlias(app int64, alias string) []uint32 {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.sets.holders(alias, nil)
+	return s.sets.aliases.holders(alias, nil)
 }
 
 // DevicesOfTag is the set of known devices, joined or not, that have the tag. The caller owns it.

@@ -1,9 +1,6 @@
 package audience
 
-import (
-	"math/bits"
-	"slices"
-)
+import "slices"
 
 // set is a mutable set of ordinals, in chunks of 65,536 like a Roaring bitmap. It exists beside the library's type
 // because an expression over whole sets is evaluated chunk by chunk in one buffer (fuse.go), for which the library
@@ -14,11 +11,7 @@ type set struct {
 	n      uint64
 }
 
-// words is a chunk as one bit per member.
-type words [chunkWords]uint64
-
 const (
-	chunkWords = 1024
 	// maxList is the size up to which a chunk is a list, as in the Roaring format. minWords is the size below which
 	// it becomes a list again; the gap keeps one that varies around the limit from changing form all the time.
 	maxList  = 4096
@@ -30,27 +23,6 @@ type chunk struct {
 	words *words
 	list  []uint16
 	n     int
-}
-
-func (w *words) has(v uint16) bool { return w[v>>6]&(1<<(v&63)) != 0 }
-func (w *words) add(v uint16)      { w[v>>6] |= 1 << (v & 63) }
-
-func (w *words) count() int {
-	n := 0
-	for _, x := range w {
-		n += bits.OnesCount64(x)
-	}
-	return n
-}
-
-// appendList appends the members, ascending.
-func (w *words) appendList(list []uint16) []uint16 {
-	for i, x := range w {
-		for ; x != 0; x &= x - 1 {
-			list = append(list, uint16(i<<6|bits.TrailingZeros64(x)))
-		}
-	}
-	return list
 }
 
 func (c *chunk) has(v uint16) bool {
@@ -70,13 +42,17 @@ func (c *chunk) add(v uint16) bool {
 		c.n++
 		return true
 	}
-	if c.n == 0 || c.list[c.n-1] < v { // the order in which a load comes
-		c.list = append(c.list, v)
-	} else if i, found := slices.BinarySearch(c.list, v); found {
-		return false
-	} else {
-		c.list = slices.Insert(c.list, i, v)
+	i := c.n // where v goes: at the end in the order in which a load comes
+	if i > 0 && c.list[i-1] >= v {
+		var found bool
+		if i, found = slices.BinarySearch(c.list, v); found {
+			return false
+		}
 	}
+	if c.n == cap(c.list) { // in smaller steps than append's, because lists are most of the memory
+		c.list = append(make([]uint16, 0, c.n+c.n/4+4), c.list...)
+	}
+	c.list = slices.Insert(c.list, i, v)
 	if c.n++; c.n > maxList {
 		w := new(words)
 		for _, x := range c.list {
@@ -150,6 +126,37 @@ func (s *set) remove(ordinal uint32) {
 		s.keys = slices.Delete(s.keys, i, i+1)
 		s.chunks = slices.Delete(s.chunks, i, i+1)
 	}
+}
+
+// pack gives back the memory that is not used.
+func (s *set) pack() {
+	s.keys, s.chunks = fit(s.keys), fit(s.chunks)
+	for i := range s.chunks {
+		s.chunks[i].list = fit(s.chunks[i].list)
+	}
+}
+
+// fit is list without much room behind it.
+func fit[E any](list []E) []E {
+	if cap(list) <= len(list)+len(list)/16 {
+		return list
+	}
+	return append(make([]E, 0, len(list)), list...)
+}
+
+// appendTo appends the members, ascending.
+func (s *set) appendTo(list []uint32) []uint32 {
+	for i, key := range s.keys {
+		c := &s.chunks[i]
+		low := c.list
+		if c.words != nil {
+			low = c.words.appendList(make([]uint16, 0, c.n))
+		}
+		for _, v := range low {
+			list = append(list, uint32(key)<<16|uint32(v))
+		}
+	}
+	return list
 }
 
 func (s *set) intersects(other *set) bool {

@@ -67,7 +67,7 @@ func TestSetAgreesWithLibrary(t *testing.T) {
 		for _, b := range inNot {
 			want.AndNot(b)
 		}
-		got, err := x.build(func(b *builder) { p.run(b.add) })
+		got, err := x.build(func(b *builder) { p.run(nil, b.add) })
 		if err != nil || !got.Equals(want) || got.Validate() != nil {
 			t.Fatalf("expression: %d members, want %d (%v, %v)", got.GetCardinality(), want.GetCardinality(), err, got.Validate())
 		}

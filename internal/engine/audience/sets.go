@@ -1,7 +1,5 @@
 package audience
 
-import "slices"
-
 // sets is the memory of one app. The sets of tags and the aliases contain known devices, joined or not; joined and
 // platforms only joined ones.
 type sets struct {
@@ -12,9 +10,9 @@ type sets struct {
 	platforms [PlatformEnd]set
 	tags      map[uint32]*tagSet
 	ids       map[string]uint32
-	// Nearly every alias has one device, so only the others pay for a slice.
-	sole   map[string]uint32
-	shared map[string][]uint32 // ascending, two devices or more
+	aliases   *aliases
+	// known is the number of known devices.
+	known int
 }
 
 // page holds the state of 65,536 devices: platform, and joinedBit; 0 is unknown.
@@ -27,12 +25,22 @@ type tagSet struct {
 	set  set
 }
 
-func newSets() *sets {
+// pack gives back the memory that a load from rows does not use in the end.
+func (s *sets) pack() {
+	s.joined.pack()
+	for i := range s.platforms {
+		s.platforms[i].pack()
+	}
+	for _, t := range s.tags {
+		t.set.pack()
+	}
+}
+
+func newSets(limits aliasLimits) *sets {
 	return &sets{
-		tags:   make(map[uint32]*tagSet),
-		ids:    make(map[string]uint32),
-		sole:   make(map[string]uint32),
-		shared: make(map[string][]uint32),
+		tags:    make(map[uint32]*tagSet),
+		ids:     make(map[string]uint32),
+		aliases: newAliases(limits),
 	}
 }
 
@@ -62,6 +70,12 @@ func (s *sets) place(ordinal uint32, p Platform, joined bool) {
 		s.pages[n] = new(page)
 	}
 	s.pages[n][ordinal&0xffff] = state
+	switch {
+	case old == 0:
+		s.known++
+	case state == 0:
+		s.known--
+	}
 	if old&joinedBit != 0 {
 		s.joined.remove(ordinal)
 		s.platforms[old&^joinedBit].remove(ordinal)
@@ -88,53 +102,11 @@ func (s *sets) drop(id uint32) {
 	}
 }
 
-func (s *sets) bind(alias string, ordinal uint32) {
-	if many, ok := s.shared[alias]; ok {
-		if i, found := slices.BinarySearch(many, ordinal); !found {
-			s.shared[alias] = slices.Insert(many, i, ordinal)
-		}
-		return
-	}
-	one, ok := s.sole[alias]
-	switch {
-	case !ok:
-		s.sole[alias] = ordinal
-	case one != ordinal:
-		delete(s.sole, alias)
-		s.shared[alias] = []uint32{min(one, ordinal), max(one, ordinal)}
-	}
-}
-
-func (s *sets) unbind(alias string, ordinal uint32) {
-	if many, ok := s.shared[alias]; ok {
-		if i, found := slices.BinarySearch(many, ordinal); found {
-			many = slices.Delete(many, i, i+1)
-			s.shared[alias] = many
-		}
-		if len(many) == 1 {
-			delete(s.shared, alias)
-			s.sole[alias] = many[0]
-		}
-		return
-	}
-	if one, ok := s.sole[alias]; ok && one == ordinal {
-		delete(s.sole, alias)
-	}
-}
-
-// holders appends the devices of an alias to buf, ascending.
-func (s *sets) holders(alias string, buf []uint32) []uint32 {
-	if one, ok := s.sole[alias]; ok {
-		return append(buf, one)
-	}
-	return append(buf, s.shared[alias]...)
-}
-
 // load adds a device read from its row.
 func (s *sets) load(d Device) {
 	s.place(d.Ordinal, d.Platform, d.Joined)
 	if d.Alias != "" {
-		s.bind(d.Alias, d.Ordinal)
+		s.aliases.bind(d.Alias, d.Ordinal)
 	}
 	for _, id := range d.Tags {
 		if t := s.tags[id]; t != nil {
@@ -155,10 +127,10 @@ func (s *sets) apply(pos int64, ordinal uint32, e entry) {
 		s.place(ordinal, e.platform, e.joined)
 		if !e.aliasIsUnchanged {
 			if e.oldAlias != "" {
-				s.unbind(e.oldAlias, ordinal)
+				s.aliases.unbind(e.oldAlias, ordinal)
 			}
 			if e.alias != "" {
-				s.bind(e.alias, ordinal)
+				s.aliases.bind(e.alias, ordinal)
 			}
 		}
 		for _, id := range e.removed {
