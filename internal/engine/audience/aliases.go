@@ -77,6 +77,16 @@ func (a *aliases) bind(alias string, ordinal uint32) {
 	a.roomy(hash).insert(hash, alias, holders...)
 }
 
+// add takes a record over from a snapshot; false if the alias is here already.
+func (a *aliases) add(hash uint64, record []byte) bool {
+	b := a.roomy(hash)
+	if b.find(hash, string(recordAlias(record))) >= 0 {
+		return false
+	}
+	b.append(hash, record)
+	return true
+}
+
 // unbind takes an alias from a device.
 func (a *aliases) unbind(alias string, ordinal uint32) {
 	if c := a.crowd(alias); c != nil {

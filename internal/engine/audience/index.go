@@ -27,13 +27,14 @@ type Changed struct {
 	Pos int64 `cbor:"2,keyasint"`
 }
 
-// readTimeout bounds one load or catching up: it is shared by callers, so it has no single caller's deadline.
+// readTimeout bounds the reading of a snapshot and catching up: they are shared by callers, so they have no single caller's
+// deadline.
 const readTimeout = 2 * time.Minute
 
 // Source reads the device rows. It is satisfied by package device.
 type Source interface {
-	// EachDevice calls fn for every device of the app that is not gone, in any order, from one statement. It stops at
-	// fn's error.
+	// EachDevice calls fn for every device of the app that is not gone, in any order, each once. It reads each row after it
+	// was called, not all at one moment. It stops at fn's error. The tags are fn's during the call only.
 	EachDevice(ctx context.Context, app int64, fn func(Device) error) error
 }
 
@@ -47,8 +48,13 @@ type Index struct {
 	// alone: SQLite has one process, so everything that is committed was followed here.
 	alone bool
 	// maxTags is MaxTags, less in tests.
-	maxTags int
-	aliasLimits
+	maxTags     int
+	aliasLimits aliasLimits
+	snap        snapshotRules
+	// soon wakes Run to write a snapshot, after a load that took long for want of one.
+	soon chan struct{}
+	// maintaining is held by the one call of Maintain.
+	maintaining sync.Mutex
 	// builders and buffers (*[]uint64) keep their memory, a megabyte for ten million devices, from being allocated for
 	// each result.
 	builders, buffers sync.Pool
@@ -65,6 +71,7 @@ type state struct {
 	told, read atomic.Uint64
 	ready      atomic.Bool  // sets are loaded
 	pos        atomic.Int64 // sets.pos, for those who hold no lock
+	spoiled    atomic.Int64 // the last snapshot that could not be used
 
 	// mu guards sets. Only the leader of a round changes it.
 	mu   sync.RWMutex
@@ -76,8 +83,8 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "audie
 
 // New returns an index that has loaded nothing yet. b may be nil when there is one node only.
 func New(d *db.DB, b *bus.Bus, src Source, c clock.Clock, log *slog.Logger) *Index {
-	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, maxTags: MaxTags,
-		aliasLimits: defaultAliasLimits(), apps: make(map[int64]*state)}
+	return &Index{db: d, bus: b, src: src, clock: c, log: log, alone: d.Engine() == db.SQLite, maxTags: MaxTags, aliasLimits: defaultAliasLimits(),
+		snap: defaultSnapshotRules(), soon: make(chan struct{}, 1), apps: make(map[int64]*state)}
 }
 
 func (x *Index) state(app int64) *state {
@@ -132,9 +139,7 @@ func (x *Index) advance(ctx context.Context, s *state) error {
 		if x.alone && s.ready.Load() && s.read.Load() == told {
 			return nil // the round before this one has read it
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
-		defer cancel()
-		if err := x.catchUp(ctx, s); err != nil {
+		if err := x.catchUp(context.WithoutCancel(ctx), s); err != nil {
 			return fmt.Errorf("audience of app %d: %w", s.id, err)
 		}
 		s.read.Store(told)
@@ -162,11 +167,9 @@ func (x *Index) view(app int64) *state {
 	return s
 }
 
-// Run applies what other nodes announce, and trims the log now and then, until ctx ends. Without it, and when an announcement is lost, Sync still is
-// exact; what does not call Sync sees the changes of other nodes later.
+// Run applies what other nodes announce, and maintains logs and snapshots now and then, until ctx ends. Without it, and
+// when an announcement is lost, Sync still is exact; what does not call Sync sees the changes of other nodes later.
 func (x *Index) Run(ctx context.Context) error {
-	trim := time.NewTicker(trimEvery)
-	defer trim.Stop()
 	var (
 		mu    sync.Mutex
 		dirty = make(map[int64]bool) // bounded by the apps in use
@@ -187,15 +190,13 @@ func (x *Index) Run(ctx context.Context) error {
 		}
 		defer stop()
 	}
+	var maintenance sync.WaitGroup
+	defer maintenance.Wait()
+	maintenance.Go(func() { x.maintain(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-trim.C:
-			if err := x.Maintain(ctx); err != nil && ctx.Err() == nil {
-				x.log.Warn("audience log not trimmed", "err", err)
-			}
-			continue
 		case <-wake:
 		}
 		mu.Lock()
@@ -209,9 +210,6 @@ func (x *Index) Run(ctx context.Context) error {
 		}
 	}
 }
-
-// trimEvery is the pause between two rounds of trimming the log.
-const trimEvery = 5 * time.Minute
 
 // listen calls mark for each app whose log another node has appended to.
 func (x *Index) listen(mark func(app int64)) (stop func(), err error) {

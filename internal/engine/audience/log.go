@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
@@ -16,11 +15,6 @@ import (
 const (
 	// followBatch is how many entries are read and applied at a time; readers wait for one batch at most.
 	followBatch = 1000
-	// What Maintain keeps: an app's log is as long as the hour needs, up to keepEntries.
-	keepFor     = time.Hour
-	keepEntries = 100_000
-	// trimBatch is how many positions one transaction of Maintain deletes.
-	trimBatch = 1000
 	// maxLoads bounds the attempts at loading an app whose log is trimmed faster than its rows are read.
 	maxLoads = 5
 )
@@ -83,119 +77,6 @@ func (x *Index) append(ctx context.Context, tx *db.Tx, app int64, entries ...log
 	return nil
 }
 
-// catchUp loads the sets if need be and applies the log to its end. Only the leader of a round calls it.
-func (x *Index) catchUp(ctx context.Context, s *state) error {
-	for range maxLoads {
-		if !s.ready.Load() {
-			if err := x.load(ctx, s); err != nil {
-				return err
-			}
-		}
-		err := x.follow(ctx, s)
-		if !errors.Is(err, errTrimmed) {
-			return err
-		}
-		s.ready.Store(false) // who asks now waits for the new sets
-	}
-	return errTrimmed
-}
-
-// follow applies the entries after the last applied one.
-func (x *Index) follow(ctx context.Context, s *state) error {
-	type row struct {
-		pos     int64
-		ordinal uint32
-		entry   entry
-	}
-	batch := make([]row, 0, 16)
-	for {
-		batch = batch[:0]
-		at := s.pos.Load()
-		rows, err := x.db.Query(ctx, `select pos, ordinal, change from audience_log
-			where app_id = $1 and pos > $2 order by pos limit $3`, s.id, at, followBatch)
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		err = scan(rows, func() error {
-			var (
-				r    row
-				data []byte
-				err  error
-			)
-			if err = rows.Scan(&r.pos, &r.ordinal, &data); err != nil {
-				return err
-			}
-			if at++; r.pos != at {
-				return errTrimmed
-			}
-			if r.entry, err = decodeEntry(data); err != nil {
-				return fmt.Errorf("position %d: %w", r.pos, err)
-			}
-			batch = append(batch, r)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		if len(batch) == 0 {
-			return nil
-		}
-		s.mu.Lock()
-		for _, r := range batch {
-			s.sets.apply(r.pos, r.ordinal, r.entry)
-		}
-		s.mu.Unlock()
-		s.pos.Store(at)
-		if len(batch) < followBatch {
-			return nil
-		}
-	}
-}
-
-// load builds the sets from the rows. The order matters: the position first, then what is at least as new.
-func (x *Index) load(ctx context.Context, s *state) error {
-	sets := newSets(x.aliasLimits)
-	err := x.db.QueryRow(ctx, `select pos from audience_head where app_id = $1`, s.id).Scan(&sets.pos)
-	if err != nil && !errors.Is(err, db.ErrNoRows) {
-		return fmt.Errorf("read position: %w", err)
-	}
-	rows, err := x.db.Query(ctx, `select id, name from audience_tag where app_id = $1`, s.id)
-	if err != nil {
-		return fmt.Errorf("read tags: %w", err)
-	}
-	err = scan(rows, func() error {
-		var (
-			id   uint32
-			name string
-		)
-		if err := rows.Scan(&id, &name); err != nil {
-			return err
-		}
-		sets.define(id, name)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read tags: %w", err)
-	}
-	err = x.src.EachDevice(ctx, s.id, func(d Device) error {
-		if d.Platform == 0 || d.Platform >= PlatformEnd {
-			return fmt.Errorf("device %d has platform %d", d.Ordinal, d.Platform)
-		}
-		sets.load(d)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read devices: %w", err)
-	}
-	sets.pack()
-	s.mu.Lock()
-	s.sets = sets
-	s.mu.Unlock()
-	s.pos.Store(sets.pos)
-	s.ready.Store(true)
-	return nil
-}
-
 func scan(rows *sql.Rows, each func() error) error {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -204,68 +85,6 @@ func scan(rows *sql.Rows, each func() error) error {
 		}
 	}
 	return rows.Err()
-}
-
-// Maintain trims the logs of all apps: entries older than an hour, and the oldest beyond 100,000. A node that was
-// away for longer loads the sets again. It also makes room in dictionaries that are half full. Call it every few minutes, on one node or on all.
-func (x *Index) Maintain(ctx context.Context) error {
-	heads := make(map[int64]int64)
-	rows, err := x.db.Query(ctx, `select app_id, pos from audience_head`)
-	if err != nil {
-		return fmt.Errorf("audience: trim: %w", err)
-	}
-	err = scan(rows, func() error {
-		var app, pos int64
-		if err := rows.Scan(&app, &pos); err != nil {
-			return err
-		}
-		heads[app] = pos
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("audience: trim: %w", err)
-	}
-	before := clock.Millis(x.clock.Now().Add(-keepFor))
-	for app, head := range heads {
-		if err := x.trim(ctx, app, head, before); err != nil {
-			return fmt.Errorf("audience: trim app %d: %w", app, err)
-		}
-		if err := x.dropUnused(ctx, app); err != nil {
-			return fmt.Errorf("audience: drop unused tags of app %d: %w", app, err)
-		}
-	}
-	return nil
-}
-
-// trim deletes entries up to a position below head, whose entry always stays.
-func (x *Index) trim(ctx context.Context, app, head, before int64) error {
-	first, err := x.position(ctx, `select pos from audience_log where app_id = $1 order by pos limit 1`, app)
-	if err != nil || first == 0 {
-		return err
-	}
-	// at rises with pos, as far as the clocks of the nodes agree.
-	upTo, err := x.position(ctx, `select pos from audience_log where app_id = $1 and at < $2 order by pos desc limit 1`, app, before)
-	if err != nil {
-		return err
-	}
-	upTo = min(max(upTo, head-keepEntries), head-1)
-	for ; first <= upTo; first += trimBatch {
-		err := x.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			_, err := tx.Exec(ctx, `delete from audience_log where app_id = $1 and pos <= $2`, app, min(upTo, first+trimBatch-1))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (x *Index) position(ctx context.Context, query string, args ...any) (pos int64, err error) {
-	if err = x.db.QueryRow(ctx, query, args...).Scan(&pos); errors.Is(err, db.ErrNoRows) {
-		return 0, nil
-	}
-	return pos, err
 }
 
 // TagIDs returns the dictionary ids of tag names, in ascending order of id. Names not in the dictionary are added to

@@ -128,6 +128,20 @@ func (s *set) remove(ordinal uint32) {
 	}
 }
 
+// put adds a whole chunk under a key that has none, and says whether that was so.
+func (s *set) put(key uint16, c chunk) bool {
+	i := len(s.keys)
+	if i > 0 && s.keys[i-1] >= key {
+		var found bool
+		if i, found = slices.BinarySearch(s.keys, key); found {
+			return false
+		}
+	}
+	s.keys, s.chunks = slices.Insert(s.keys, i, key), slices.Insert(s.chunks, i, c)
+	s.n += uint64(c.n)
+	return true
+}
+
 // pack gives back the memory that is not used.
 func (s *set) pack() {
 	s.keys, s.chunks = fit(s.keys), fit(s.chunks)

@@ -4,7 +4,9 @@ package audience
 // platforms only joined ones.
 type sets struct {
 	// pos is the position in the log up to which entries are contained.
-	pos       int64
+	pos int64
+	// gen is the snapshot the sets are from, 0: rows.
+	gen       int64
 	pages     []*page
 	joined    set
 	platforms [PlatformEnd]set

@@ -138,17 +138,37 @@ func installHash(app int64, installID string) []byte {
 }
 
 // Rows is what the audience index reads its devices from.
-type Rows struct{ db *db.DB }
+type Rows struct {
+	db *db.DB
+	// batch is rowsBatch, less in tests.
+	batch int
+}
 
 // NewRows returns the source of device rows.
-func NewRows(d *db.DB) *Rows { return &Rows{d} }
+func NewRows(d *db.DB) *Rows { return &Rows{db: d, batch: rowsBatch} }
+
+// rowsBatch is how many rows one statement reads: a statement over ten million would keep the database from cleaning up
+// behind its writers for minutes.
+const rowsBatch = 20_000
 
 // EachDevice is part of audience.Source.
 func (s *Rows) EachDevice(ctx context.Context, app int64, fn func(audience.Device) error) error {
+	after, n := int64(-1), s.batch
+	for n == s.batch {
+		var err error
+		if after, n, err = s.someDevices(ctx, app, after, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// someDevices reads a batch after an ordinal, and returns the last ordinal of it and how many devices it had.
+func (s *Rows) someDevices(ctx context.Context, app, after int64, fn func(audience.Device) error) (last int64, n int, err error) {
 	rows, err := s.db.Query(ctx, `select ordinal, platform, state, alias, tags from device_device
-		where app_id = $1 and state <> 3 order by ordinal`, app)
+		where app_id = $1 and ordinal > $2 and state <> 3 order by ordinal limit $3`, app, after, s.batch)
 	if err != nil {
-		return fmt.Errorf("device: read all: %w", err)
+		return 0, 0, fmt.Errorf("device: read all: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -158,15 +178,16 @@ func (s *Rows) EachDevice(ctx context.Context, app int64, fn func(audience.Devic
 			tags []byte
 		)
 		if err := rows.Scan(&d.Ordinal, &d.Platform, &st, &d.Alias, &tags); err != nil {
-			return fmt.Errorf("device: read all: %w", err)
+			return 0, 0, fmt.Errorf("device: read all: %w", err)
 		}
 		if d.Tags, err = audience.UnpackTags(tags); err != nil {
-			return fmt.Errorf("device: read %d: %w", d.Ordinal, err)
+			return 0, 0, fmt.Errorf("device: read %d: %w", d.Ordinal, err)
 		}
 		d.Joined = st.inAudience()
 		if err := fn(d); err != nil {
-			return err
+			return 0, 0, err
 		}
+		last, n = int64(d.Ordinal), n+1
 	}
-	return rows.Err()
+	return last, n, rows.Err()
 }

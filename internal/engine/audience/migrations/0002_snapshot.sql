@@ -1,0 +1,2 @@
+create table audience_snapshot (app_id {{pk}}, gen bigint not null, format bigint not null, pos bigint not null, parts bigint not null, bytes bigint not null, devices bigint not null, at bigint not null, crc bigint not null, last bigint not null, claimed_at bigint not null);
+create table audience_part (app_id bigint not null, gen bigint not null, no bigint not null, crc bigint not null, data {{blob}} not null, primary key (app_id, gen, no));
