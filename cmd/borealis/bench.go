@@ -17,6 +17,7 @@ type BenchCmd struct {
 	Broadcast BenchBroadcastCmd `cmd:"" help:"Messages to all devices: server CPU per delivery, rate, latency."`
 	Connect   BenchConnectCmd   `cmd:"" help:"Connections: how many per second, memory of an idle one."`
 	API       BenchAPICmd       `cmd:"" name:"api" help:"Pushes to one device each: how many are accepted, how soon they arrive."`
+	Audience  BenchAudienceCmd  `cmd:"" help:"Who is meant: sets of millions of devices, beside the roaring library step by step."`
 	Clients   BenchClientsCmd   `cmd:"" hidden:"" help:"The clients' process of a run."`
 	Peer      BenchPeerCmd      `cmd:"" hidden:"" help:"The peer's process of a run."`
 }
@@ -98,11 +99,16 @@ func (f *benchFlags) measure(ctx context.Context, parts loadtest.Parts) error {
 		}
 	}
 	report, err := loadtest.Run(ctx, o)
+	return printReport(report, err, f.JSON)
+}
+
+// printReport prints what was measured, also if that was not all.
+func printReport(report *loadtest.Report, err error, asJSON bool) error {
 	if report == nil {
 		return err
 	}
 	write := report.WriteTable
-	if f.JSON {
+	if asJSON {
 		write = report.WriteJSON
 	}
 	err = errors.Join(err, write(os.Stdout))
@@ -110,6 +116,28 @@ func (f *benchFlags) measure(ctx context.Context, parts loadtest.Parts) error {
 		return fmt.Errorf("%d problems, see above", len(report.Problems))
 	}
 	return err
+}
+
+// BenchAudienceCmd is `borealis bench audience`.
+type BenchAudienceCmd struct {
+	Devices int           `default:"10000000" help:"Devices of the app; ten million need 3 GB of memory while the sets are built." placeholder:"N"`
+	Rounds  int           `default:"200" help:"Rounds of each short measurement." placeholder:"N"`
+	Dir     string        `help:"Where the database is made, and removed; empty: where temporary files are." placeholder:"DIR"`
+	Timeout time.Duration `default:"30m" help:"Give up after this time." placeholder:"TIME"`
+	JSON    bool          `name:"json" help:"Print JSON."`
+	Quiet   bool          `help:"Do not tell what is being done."`
+}
+
+// Run measures the audience index in this process.
+func (c *BenchAudienceCmd) Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	o := loadtest.AudienceOptions{Devices: c.Devices, Rounds: c.Rounds, Dir: c.Dir}
+	if !c.Quiet {
+		o.Progress = os.Stderr
+	}
+	report, err := loadtest.Audience(ctx, o)
+	return printReport(report, err, c.JSON)
 }
 
 // BenchClientsCmd is the clients' process.

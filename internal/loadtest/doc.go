@@ -12,6 +12,8 @@
 // server; and the clients (Clients), which this one orders about over a pipe. The peer (Peer) is a nats-server with
 // MQTT and JetStream, measured by the same clients with messages of the same size.
 //
+// Audience measures one thing from inside, in one process: sets of ten million devices, more than can be connected.
+//
 // Invariants: only loopback addresses are used for what it starts itself; every phase has a deadline; children are
 // killed when this process dies, and their directories removed when it ends.
 //

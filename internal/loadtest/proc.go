@@ -51,9 +51,29 @@ func memory(pid int) (int64, error) {
 	return parseStatus(data)
 }
 
-func parseStatus(data []byte) (int64, error) {
+// resetPeak makes peakMemory count from now on.
+func resetPeak() error {
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		return fmt.Errorf("reset peak memory (Linux only): %w", err)
+	}
+	return nil
+}
+
+// peakMemory is the largest resident set size of this process since resetPeak, in bytes.
+func peakMemory() (int64, error) {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("peak memory (Linux only): %w", err)
+	}
+	return parseField(data, "VmHWM:")
+}
+
+func parseStatus(data []byte) (int64, error) { return parseField(data, "VmRSS:") }
+
+// parseField reads a field of /proc/<pid>/status in bytes.
+func parseField(data []byte, name string) (int64, error) {
 	for line := range strings.Lines(string(data)) {
-		value, ok := strings.CutPrefix(line, "VmRSS:")
+		value, ok := strings.CutPrefix(line, name)
 		if !ok {
 			continue
 		}
@@ -63,7 +83,7 @@ func parseStatus(data []byte) (int64, error) {
 		}
 		return kilobytes << 10, nil
 	}
-	return 0, errors.New("/proc/<pid>/status: VmRSS is missing")
+	return 0, fmt.Errorf("/proc/<pid>/status: %s is missing", name)
 }
 
 // timing is how long to watch a process.

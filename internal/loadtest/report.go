@@ -15,8 +15,8 @@ import (
 type Report struct {
 	// Devices connected, Messages per round of a broadcast, Size of a message on the wire in bytes (payload).
 	Devices  int    `json:"devices"`
-	Messages int    `json:"messages"`
-	Size     int    `json:"message_bytes"`
+	Messages int    `json:"messages,omitempty"`
+	Size     int    `json:"message_bytes,omitempty"`
 	CPUs     int    `json:"cpus"`
 	System   string `json:"system"`
 	// Peer is the peer's name and version, empty without one.
@@ -122,7 +122,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d devices, messages of %d bytes, %d CPUs, %s\n", r.Devices, r.Size, r.CPUs, r.System)
+	fmt.Fprintf(&out, "%d devices, ", r.Devices)
+	if r.Size > 0 {
+		fmt.Fprintf(&out, "messages of %d bytes, ", r.Size)
+	}
+	fmt.Fprintf(&out, "%d CPUs, %s\n", r.CPUs, r.System)
 	for _, line := range table {
 		for i, cell := range line {
 			if i == 0 {
