@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math/bits"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -51,7 +50,7 @@ func (b *builder) add(key uint16, n int, list []uint16, w *words) {
 		size = 8 * chunkWords
 	}
 	at := len(b.body)
-	b.body = slices.Grow(b.body, size)[:at+size]
+	b.body = slices.Grow(b.body, size+listRoom)[:at+size]
 	to := b.body[at:]
 	switch {
 	case n > maxList:
@@ -59,12 +58,7 @@ func (b *builder) add(key uint16, n int, list []uint16, w *words) {
 			binary.LittleEndian.PutUint64(to[8*i:], x)
 		}
 	case w != nil:
-		for i, x := range w {
-			for ; x != 0; x &= x - 1 {
-				binary.LittleEndian.PutUint16(to, uint16(i<<6|bits.TrailingZeros64(x)))
-				to = to[2:]
-			}
-		}
+		w.putList(to[:size+listRoom])
 	default:
 		for i, v := range list {
 			binary.LittleEndian.PutUint16(to[2*i:], v)

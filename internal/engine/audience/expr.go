@@ -43,14 +43,7 @@ func (x *Index) Evaluate(app int64, e Expr) (*roaring.Bitmap, error) {
 	}
 	p := s.sets.plan(e)
 	if p.dense() {
-		buf, _ := x.buffers.Get().(*[]uint64)
-		if buf == nil {
-			buf = new([]uint64)
-		}
-		defer x.buffers.Put(buf)
-		var set *roaring.Bitmap
-		set, *buf = p.bitmap(*buf)
-		return set, nil
+		return x.bitmap(&p)
 	}
 	return x.build(func(b *builder) { p.run(nil, b.add) })
 }

@@ -247,17 +247,36 @@ func (p *plan) dense() bool {
 	return n > 0 && p.most() > n*maxList && uint64(keys[n-1]) < 2*n
 }
 
-// bitmap is the set of members, for a plan that is dense. buf is memory to work in, which is returned.
-func (p *plan) bitmap(buf []uint64) (*roaring.Bitmap, []uint64) {
+// bitmap is the set of members, for a plan that is dense. What is mostly words is handed to the library as such.
+func (x *Index) bitmap(p *plan) (*roaring.Bitmap, error) {
+	buf, _ := x.buffers.Get().(*[]uint64)
+	if buf == nil {
+		buf = new([]uint64)
+	}
+	defer x.buffers.Put(buf)
 	keys := p.keys()
 	n := (int(keys[len(keys)-1]) + 1) * chunkWords
-	buf = slices.Grow(buf[:0], n)[:n]
-	clear(buf)
-	at := func(key uint16) *words { return (*words)(buf[int(key)*chunkWords:]) }
-	p.run(at, func(key uint16, _ int, list []uint16, _ *words) {
+	*buf = slices.Grow((*buf)[:0], n)[:n]
+	dense := *buf
+	clear(dense)
+	at := func(key uint16) *words { return (*words)(dense[int(key)*chunkWords:]) }
+	counts, large := make([]int, len(dense)/chunkWords), 0
+	p.run(at, func(key uint16, n int, list []uint16, _ *words) {
+		if counts[key] = n; n > maxList {
+			large++
+		}
 		if list != nil {
 			at(key).addList(list)
 		}
 	})
-	return roaring.FromDense(buf, true), buf
+	if 2*large >= len(keys) {
+		return roaring.FromDense(dense, true), nil
+	}
+	return x.build(func(b *builder) {
+		for key, n := range counts {
+			if n > 0 {
+				b.add(uint16(key), n, nil, at(uint16(key)))
+			}
+		}
+	})
 }

@@ -71,6 +71,12 @@ func TestSetAgreesWithLibrary(t *testing.T) {
 		if err != nil || !got.Equals(want) || got.Validate() != nil {
 			t.Fatalf("expression: %d members, want %d (%v, %v)", got.GetCardinality(), want.GetCardinality(), err, got.Validate())
 		}
+		if len(p.keys()) > 0 {
+			again, err := x.bitmap(&p)
+			if err != nil || !again.Equals(want) || again.Validate() != nil {
+				t.Fatalf("as words: %d members, want %d (%v, %v)", again.GetCardinality(), want.GetCardinality(), err, again.Validate())
+			}
+		}
 		if n := p.count(); n != want.GetCardinality() {
 			t.Fatalf("counted %d, want %d", n, want.GetCardinality())
 		}

@@ -252,6 +252,27 @@ func (x *Index) pruneSome(ctx context.Context, tx *db.Tx, app, gen, last int64) 
 	return true, err
 }
 
+// snapshotOf writes a snapshot if one is due; otherwise it deletes what others left behind.
+func (x *Index) snapshotOf(ctx context.Context, s *state, h header) error {
+	due, err := x.due(ctx, s, h)
+	if err != nil {
+		return err
+	}
+	if due {
+		return x.writeSnapshot(ctx, s)
+	}
+	for _, other := range []string{`gen < $2`, `gen > $2`} {
+		gen, err := x.position(ctx, `select gen from audience_part where app_id = $1 and `+other+` limit 1`, s.id, h.gen)
+		if err != nil {
+			return err
+		}
+		if gen != 0 {
+			return x.prune(ctx, s.id)
+		}
+	}
+	return nil
+}
+
 // headers are those of all apps.
 func (x *Index) headers(ctx context.Context) (map[int64]header, error) {
 	rows, err := x.db.Query(ctx, `select `+headerColumns+` from audience_snapshot`)
@@ -283,12 +304,7 @@ func (x *Index) snapshots(ctx context.Context) error {
 		if s == nil {
 			continue
 		}
-		due, err := x.due(ctx, s, headers[app])
-		if due && err == nil {
-			err = x.writeSnapshot(ctx, s)
-		} else if err == nil {
-			err = x.prune(ctx, app)
-		}
+		err := x.snapshotOf(ctx, s, headers[app])
 		if err != nil && !errors.Is(err, errClaimed) && !errors.Is(err, errReloaded) {
 			errs = append(errs, fmt.Errorf("audience: snapshot of app %d: %w", app, err))
 		}

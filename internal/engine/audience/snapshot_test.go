@@ -366,3 +366,29 @@ func TestSnapshotOfOtherSetsOrLog(t *testing.T) {
 	}
 	same(t, fresh, x, w.app)
 }
+
+// A node that had to read the rows of a large app writes a snapshot at once, for whoever starts next.
+func TestSnapshotFollowsLoadFromRows(t *testing.T) {
+	t.Parallel()
+	w, x := newWorld(t, dbtest.SQLite(t), MaxTags)
+	w.populate(t, x, 50)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	fresh := eager(w.open())
+	ended := make(chan error, 1)
+	go func() { ended <- fresh.Run(ctx) }()
+	for {
+		st, err := fresh.Stat(ctx, w.app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Snapshot != nil {
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	same(t, w.startedFromSnapshot(t), x, w.app)
+}

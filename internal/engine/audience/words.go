@@ -1,6 +1,9 @@
 package audience
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // words is a chunk as one bit per member.
 type words [chunkWords]uint64
@@ -46,6 +49,34 @@ func (w *words) appendList(list []uint16) []uint16 {
 		}
 	}
 	return list
+}
+
+// listRoom is how many bytes putList may write behind the list.
+const listRoom = 8
+
+// putList writes the members, ascending, as two bytes each. Four at a time are written whether there are so many in a
+// word or not, because guessing wrong costs more than writing.
+func (w *words) putList(to []byte) {
+	at := 0
+	for i, x := range w {
+		base := uint16(i << 6)
+		for n := bits.OnesCount64(x); ; n -= 4 {
+			four := to[at : at+listRoom]
+			binary.LittleEndian.PutUint16(four, base|uint16(bits.TrailingZeros64(x)))
+			x &= x - 1
+			binary.LittleEndian.PutUint16(four[2:], base|uint16(bits.TrailingZeros64(x)))
+			x &= x - 1
+			binary.LittleEndian.PutUint16(four[4:], base|uint16(bits.TrailingZeros64(x)))
+			x &= x - 1
+			binary.LittleEndian.PutUint16(four[6:], base|uint16(bits.TrailingZeros64(x)))
+			x &= x - 1
+			if n <= 4 {
+				at += 2 * n
+				break
+			}
+			at += 8
+		}
+	}
 }
 
 // or adds other members.
