@@ -186,6 +186,9 @@ func (b *audienceBench) build(ctx context.Context) error {
 		}
 	}
 	before := heap()
+	if err := resetPeak(); err != nil {
+		return err
+	}
 	began = clock.System{}.Now()
 	if err := b.index.Sync(ctx, audienceApp); err != nil {
 		return err
@@ -193,6 +196,11 @@ func (b *audienceBench) build(ctx context.Context) error {
 	const section = "sets"
 	b.set(section, "tags of a device, mean", "tags", b.crowd.perDevice())
 	b.set(section, "build from rows in memory (without making them up)", "s", (since(began) - alone).Seconds())
+	peak, err := peakMemory()
+	if err != nil {
+		return err
+	}
+	b.set(section, "memory of the process while building (peak RSS)", "MB", float64(peak)/mega)
 	after := heap()
 	b.set(section, "memory of the sets (live heap)", "MB", (after-before)/mega)
 	rss, err := memory(os.Getpid())
