@@ -62,18 +62,19 @@ type querier interface {
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// covered tells whether the log holds all that came after a position.
+// covered tells whether the log holds all that came after a position. The head is read first: an entry that is committed
+// between the two is then one more, and not one that is missing.
 func covered(ctx context.Context, q querier, app, pos int64) (bool, error) {
-	var next int64
-	err := q.QueryRow(ctx, `select pos from audience_log where app_id = $1 and pos > $2 order by pos limit 1`, app, pos).Scan(&next)
-	if !errors.Is(err, db.ErrNoRows) {
-		return next == pos+1, err
+	var head, next int64
+	err := q.QueryRow(ctx, `select pos from audience_head where app_id = $1`, app).Scan(&head)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return false, err
 	}
-	err = q.QueryRow(ctx, `select pos from audience_head where app_id = $1`, app).Scan(&next)
+	err = q.QueryRow(ctx, `select pos from audience_log where app_id = $1 and pos > $2 order by pos limit 1`, app, pos).Scan(&next)
 	if errors.Is(err, db.ErrNoRows) {
-		return pos == 0, nil
+		return head == pos, nil
 	}
-	return next == pos, err
+	return next == pos+1, err
 }
 
 // restore builds the sets from the newest snapshot; nil if there is none, or none that can be used, and why.

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -391,4 +392,49 @@ func TestSnapshotFollowsLoadFromRows(t *testing.T) {
 		t.Error(err)
 	}
 	same(t, w.startedFromSnapshot(t), x, w.app)
+}
+
+// busyDB is a database in which something is committed before each question.
+type busyDB struct {
+	*db.DB
+	before func()
+}
+
+func (b busyDB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	b.before()
+	return b.DB.QueryRow(ctx, query, args...)
+}
+
+// A change that is committed while somebody asks whether the log reaches back to a snapshot does not make it useless.
+func TestLogReachesBackWhileItGrows(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, x := newWorld(t, d, MaxTags)
+		ctx := context.Background()
+		n := uint32(0)
+		q := busyDB{d, func() {
+			w.change(t, x, n, &Device{Platform: Web}, nil, false)
+			n++
+		}}
+		q.before()
+		pos := x.state(w.app).pos.Load()
+		for _, c := range []struct {
+			pos  int64
+			want bool
+		}{{pos, true}, {pos - 1, true}, {pos + 100, false}} {
+			if ok, err := covered(ctx, q, w.app, c.pos); ok != c.want || err != nil {
+				t.Errorf("position %d of %d: %v (%v)", c.pos, pos, ok, err)
+			}
+		}
+		// At the end of the log, which then grows between the questions.
+		at, asked := x.state(w.app).pos.Load(), 0
+		late := busyDB{d, func() {
+			if asked++; asked == 2 {
+				w.change(t, x, n, &Device{Platform: IOS}, nil, false)
+			}
+		}}
+		if ok, err := covered(ctx, late, w.app, at); !ok || err != nil {
+			t.Errorf("the log is said not to reach back to %d (%v)", at, err)
+		}
+	})
 }
