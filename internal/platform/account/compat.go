@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"strings"
 
@@ -136,7 +135,7 @@ func (s *Service) compatCertificate(w http.ResponseWriter, r *http.Request, deve
 		s.refuse(w, r, err)
 		return
 	}
-	form, err := readForm(r, maxUpload)
+	form, err := readForm(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -163,52 +162,31 @@ func (s *Service) compatCertificate(w http.ResponseWriter, r *http.Request, deve
 
 var errNoFile = compat.Errorf(http.StatusOK, 1014, "no certificate file")
 
-// readForm reads a multipart body as parts by name, the first of each. A body that ends without the closing boundary, as
-// one public client sends it, ends its last part.
-func readForm(r *http.Request, limit int64) (map[string][]byte, error) {
-	body := http.MaxBytesReader(nil, r.Body, limit)
-	r.Body = body
-	reader, err := r.MultipartReader()
-	if err != nil {
-		return nil, errNoFile
-	}
+// readForm reads a multipart body as parts by name, the first of each.
+func readForm(r *http.Request) (map[string][]byte, error) {
 	form := make(map[string][]byte)
-	for range maxParts {
-		part, err := reader.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return form, nil
+	parts := 0
+	err := compat.Multipart(r, compat.MultipartLimits{Body: maxUpload, Part: apns.MaxFile, Parts: maxParts + 1}, func(p *compat.Part) error {
+		if parts++; parts > maxParts {
+			return compat.Errorf(http.StatusOK, 1012, "certificate invalid: the body has more than %d parts", maxParts)
 		}
-		if err != nil {
-			return nil, uploadError(err)
+		data, err := io.ReadAll(p)
+		if _, twice := form[p.Name]; err == nil && !twice {
+			form[p.Name] = data
 		}
-		data, last, err := readPart(part)
-		if err != nil {
-			return nil, uploadError(err)
-		}
-		if _, twice := form[part.FormName()]; !twice {
-			form[part.FormName()] = data
-		}
-		if last {
-			return form, nil
-		}
+		return err
+	})
+	known, is := errors.AsType[*compat.Error](err)
+	switch {
+	case err == nil:
+		return form, nil
+	case is && known.Code == 1012:
+		return nil, known
+	case is && known.Code == 1005:
+		return nil, compat.Errorf(http.StatusOK, 1012, "certificate invalid: %s", known.Message)
+	default:
+		return nil, compat.Errorf(http.StatusOK, 1014, "no certificate file: the multipart body could not be read")
 	}
-	return nil, compat.Errorf(http.StatusOK, 1012, "certificate invalid: the body has more than %d parts", maxParts)
-}
-
-// readPart reads one part; last: the body ended with it.
-func readPart(part *multipart.Part) (data []byte, last bool, err error) {
-	data, err = io.ReadAll(part)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return data, true, nil
-	}
-	return data, false, err
-}
-
-func uploadError(err error) error {
-	if tooLarge, is := errors.AsType[*http.MaxBytesError](err); is {
-		return compat.Errorf(http.StatusOK, 1012, "certificate invalid: the body has more than %d bytes", tooLarge.Limit)
-	}
-	return compat.Errorf(http.StatusOK, 1014, "no certificate file: the multipart body could not be read")
 }
 
 // refuse answers with what an error means in the admin API, or logs what it is not to say.
