@@ -12,6 +12,7 @@ import (
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
+	"borealis/internal/service/push/plan"
 )
 
 // call makes a call of the vendor's API as an app that has been admitted, and decodes the answer.
@@ -236,4 +237,36 @@ func TestMessageReports(t *testing.T) {
 	if status := call(t, paid(r.compatMessages), &poor, http.MethodGet, target, "", &refused); status != 403 || refused.Error.Code != 2006 {
 		t.Errorf("paid call: %d, %+v", status, refused)
 	}
+}
+
+// The plans that the pushes of a batch name are counted, those that were refused or repeated not.
+func TestBatchCountsPlans(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		r := newRig(t, d)
+		app, all := r.newApp(0, android5...)
+		for _, name := range []string{"spring", "autumn"} {
+			if err := r.plans.Create(ctx, app, name, "", plan.FromAPI); err != nil {
+				t.Fatal(err)
+			}
+		}
+		item := func(cid, target, name string) string {
+			return fmt.Sprintf(`"%s-%s":{"platform":"all","target":"%s","notification":{"alert":"x"},"options":{"business_operation_code":"%s"}}`, app.Key, cid, target, name)
+		}
+		body := `{"pushlist":{` + strings.Join([]string{
+			item("1", all[0].rid, "spring"), item("2", all[1].rid, "autumn"), item("3", all[2].rid, "spring"), item("4", "ffffffffffffffffffff", "spring"),
+		}, ",") + `}}`
+		for range 2 {
+			var out batchAnswer
+			call(t, r.compatBatch("registration_id"), app, http.MethodPost, "/", body, &out)
+		}
+		for name, want := range map[string]int{"spring": 2, "autumn": 1} {
+			var n int
+			err := r.db.QueryRow(ctx, `select sum(u.pushes) from push_plan p join push_plan_use u on u.plan_id = p.id where p.app_id = $1 and p.name = $2`, app.ID, name).Scan(&n)
+			if err != nil || n != want {
+				t.Errorf("%s is counted %d times, want %d (%v)", name, n, want, err)
+			}
+		}
+	})
 }

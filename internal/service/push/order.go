@@ -1,9 +1,12 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -135,7 +138,7 @@ func (s *Service) commit(ctx context.Context, orders ...*order) error {
 				return err
 			}
 		}
-		return nil
+		return countPlans(ctx, tx, orders)
 	})
 	if err != nil {
 		return err
@@ -151,6 +154,28 @@ func (s *Service) commit(ctx context.Context, orders ...*order) error {
 		// From here the message is safe; what goes wrong below is made good by the owner's rescan.
 		if err := s.release(o.m, o.t); err != nil {
 			s.log.Warn("message not handed to the edges; the owner will", "message", o.m.ID, "err", err)
+		}
+	}
+	return nil
+}
+
+// countPlans counts the plans that the accepted ones of the orders name, in the order of their names: two transactions
+// that name the same plans then do not wait for each other in a ring.
+func countPlans(ctx context.Context, tx *db.Tx, orders []*order) error {
+	type key struct {
+		app  int64
+		name string
+	}
+	uses := make(map[key]int)
+	for _, o := range orders {
+		if code := o.m.push.Options.BusinessOperationCode; code != "" && o.err == nil && !o.repeated {
+			uses[key{o.m.App, code}]++
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(uses), func(a, b key) int { return cmp.Or(cmp.Compare(a.app, b.app), cmp.Compare(a.name, b.name)) })
+	for _, k := range keys {
+		if err := plan.UsedTimes(ctx, tx, k.app, k.name, uses[k], orders[0].m.AcceptedAt); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -198,11 +223,6 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	}
 	if err := s.relayed(ctx, tx, o); err != nil {
 		return err
-	}
-	if m.push != nil && m.push.Options.BusinessOperationCode != "" {
-		if err := plan.Used(ctx, tx, m.App, m.push.Options.BusinessOperationCode, m.AcceptedAt); err != nil {
-			return err
-		}
 	}
 	if o.also != nil {
 		if err := o.also(ctx, tx, m.ID); err != nil {
