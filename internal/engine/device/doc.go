@@ -4,7 +4,7 @@
 //
 // Tables: device_installation (the epoch of this installation), device_counter (the next ordinal of each app),
 // device_epoch (from which ordinal on an epoch issued), device_device (one row per device), device_install
-// (installation → device), device_token (vendor tokens), device_import (ids of another push service → devices),
+// (installation → device), device_token (vendor tokens, which decay when their devices fall silent), device_import (ids of another push service → devices),
 // device_import_head (how many, and the number of the last change). Events: deviceevent, published by who sets the hooks.
 //
 // A device is pending from its registration, joined from its first authenticated contact, and gone at its end. One that

@@ -125,6 +125,9 @@ func (r *Registry) Run(ctx context.Context) error {
 			if _, err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
 				r.Log.Warn("expired devices not deleted", "err", err)
 			}
+			if _, err := r.SweepTokens(ctx); err != nil && ctx.Err() == nil {
+				r.Log.Warn("old tokens not deleted", "err", err)
+			}
 		}
 	}
 }
