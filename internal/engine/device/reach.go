@@ -19,8 +19,8 @@ type Reach struct {
 
 // DeviceToken is a token and whose it is.
 type DeviceToken struct {
-	Ordinal uint32
 	Token
+	Ordinal uint32
 }
 
 // tokenLife is how long a token of a device that is not seen is kept. Vendors themselves drop those unused for 270 days.

@@ -76,7 +76,7 @@ func receiptMarks(r edgewire.Receipts) ([]mark, error) {
 // implies are the stages a mark stands for, lowest first: what was clicked was displayed, what was displayed was
 // delivered, what was delivered was sent.
 func (s stage) implies() []stage {
-	if s >= stageFailed {
+	if s >= stageHeld {
 		return []stage{s}
 	}
 	return []stage{stageSent, stageDelivered, stageDisplayed, stageClicked}[:s]
@@ -93,6 +93,10 @@ func rowSQL(s stage) string {
 		return markDisplayedSQL
 	case stageClicked:
 		return markClickedSQL
+	case stageHeld:
+		return holdSQL
+	case stageReturned:
+		return returnSQL
 	}
 	return settleSQL
 }

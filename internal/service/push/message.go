@@ -32,10 +32,12 @@ const (
 	Expired
 	Overflow
 	Gone
+	// Unreachable: the push was for vendors' channels alone, and none of them took it.
+	Unreachable
 	outcomeEnd
 )
 
-var outcomeNames = [outcomeEnd]string{"owed", "delivered", "vendor", "suppressed", "replaced", "withdrawn", "expired", "overflow", "gone"}
+var outcomeNames = [outcomeEnd]string{"owed", "delivered", "vendor", "suppressed", "replaced", "withdrawn", "expired", "overflow", "gone", "unreachable"}
 
 // String is the reason as reports show it.
 func (o Outcome) String() string {

@@ -96,7 +96,7 @@ func (s *Service) rebroadcast(w *wide) error {
 		return nil
 	}
 	w.mu.RLock()
-	owed := w.owed()
+	owed := w.ours()
 	w.mu.RUnlock()
 	return s.broadcastTo(w, owed)
 }

@@ -23,7 +23,7 @@ func (s *Service) releasePaced(context.Context) error {
 			continue
 		}
 		w.mu.RLock()
-		portion := w.pace().portion(w.owed(), from, steps)
+		portion := w.pace().portion(w.ours(), from, steps)
 		w.mu.RUnlock()
 		if err := s.broadcastTo(w, portion); err != nil {
 			errs = append(errs, err) // the same portion is due again at the next tick

@@ -119,7 +119,7 @@ func (s *Service) offerMessages(ctx context.Context, app int64, messages []*mess
 		for i, m := range part {
 			ids[i] = m.ID
 		}
-		ordinals, err := queryOwedOrdinals(ctx, s.db, ids)
+		ordinals, err := queryOwedOrdinals(ctx, s.db, ids, true)
 		if err != nil {
 			return err
 		}

@@ -223,7 +223,7 @@ func (s *Service) owedOf(ctx context.Context, msg int64, w *wide) (*roaring.Bitm
 		defer w.mu.RUnlock()
 		return w.owed(), nil
 	}
-	ordinals, err := queryOwedOrdinals(ctx, s.db, []int64{msg})
+	ordinals, err := queryOwedOrdinals(ctx, s.db, []int64{msg}, false)
 	return roaring.BitmapOf(ordinals...), err
 }
 

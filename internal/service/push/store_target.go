@@ -17,7 +17,10 @@ const (
 	markDeliveredSQL = `update push_target set delivered_at = $3, settled = 1 where msg_id = $1 and ordinal = $2 and app_id = $4 and delivered_at = 0`
 	markDisplayedSQL = `update push_target set displayed_at = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and displayed_at = 0`
 	markClickedSQL   = `update push_target set clicked_at = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and clicked_at = 0`
-	settleSQL        = `update push_target set settled = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and settled = 0`
+	// Held: 1, returned: 2. $3 is not used: it is the time, as in the others.
+	holdSQL   = `update push_target set held = 1 where msg_id = $1 and ordinal = $2 and app_id = $4 and settled = 0 and held = 0 and cast($3 as bigint) >= 0`
+	returnSQL = `update push_target set held = 2 where msg_id = $1 and ordinal = $2 and app_id = $4 and settled = 0 and held = 1 and cast($3 as bigint) >= 0`
+	settleSQL = `update push_target set settled = $3 where msg_id = $1 and ordinal = $2 and app_id = $4 and settled = 0`
 )
 
 // owedRow is a message owed to a device, found among the rows.
@@ -35,7 +38,7 @@ func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, of 
 	}
 	rows, err := d.Query(ctx, `select m.msg_id, m.accepted_at, m.expires_at, m.kind, m.override_id, t.platform
 		from push_target t join push_message m on m.msg_id = t.msg_id
-		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.expires_at > $3 and (m.online_only = false or $4) and m.kind = $6
+		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and t.held <> 1 and m.expires_at > $3 and (m.online_only = false or $4) and m.kind = $6
 		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit, int64(of))
 	if err != nil {
 		return nil, fmt.Errorf("push: owed rows: %w", err)
@@ -49,7 +52,7 @@ func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, of 
 func displaceRows(ctx context.Context, tx *db.Tx, app int64, ordinal uint32, before *message, now int64) ([]int64, error) {
 	rows, err := tx.Query(ctx, `update push_target set settled = $3 where app_id = $1 and ordinal = $2 and settled = 0 and msg_id in
 		(select t.msg_id from push_target t join push_message m on m.msg_id = t.msg_id
-		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and m.kind = 0 and m.online_only = false and m.expires_at > $6
+		 where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and t.held <> 1 and m.kind = 0 and m.online_only = false and m.expires_at > $6
 		   and (m.accepted_at < $4 or (m.accepted_at = $4 and m.msg_id < $5))) returning msg_id`,
 		app, int64(ordinal), int64(Overflow), before.AcceptedAt, before.ID, now)
 	if err != nil {
@@ -77,13 +80,13 @@ func endRows(ctx context.Context, tx *db.Tx, msg int64, as Outcome) ([]uint32, e
 	return collectOrdinals(rows)
 }
 
-// queryOwedOrdinals lists the devices that are owed one of the messages.
-func queryOwedOrdinals(ctx context.Context, d *db.DB, ids []int64) ([]uint32, error) {
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
+// queryOwedOrdinals lists the devices that are owed one of the messages; ours leaves out those that a vendor is to reach.
+func queryOwedOrdinals(ctx context.Context, d *db.DB, ids []int64, ours bool) ([]uint32, error) {
+	args := []any{ours}
+	for _, id := range ids {
+		args = append(args, id)
 	}
-	rows, err := d.Query(ctx, `select distinct ordinal from push_target where msg_id in (`+db.In(1, len(ids))+`) and settled = 0`, args...)
+	rows, err := d.Query(ctx, `select distinct ordinal from push_target where msg_id in (`+db.In(2, len(ids))+`) and settled = 0 and ($1 = false or held <> 1)`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("push: owed devices: %w", err)
 	}
@@ -134,7 +137,8 @@ func queryRowCounts(ctx context.Context, d *db.DB, app int64, ids []int64) ([]*r
 			sum(case when displayed_at > 0 then 1 else 0 end), sum(case when clicked_at > 0 then 1 else 0 end),
 			sum(case when settled = 3 then 1 else 0 end), sum(case when settled = 4 then 1 else 0 end),
 			sum(case when settled = 5 then 1 else 0 end), sum(case when settled = 6 then 1 else 0 end),
-			sum(case when settled = 7 then 1 else 0 end), sum(case when settled = 8 then 1 else 0 end)
+			sum(case when settled = 7 then 1 else 0 end), sum(case when settled = 8 then 1 else 0 end),
+			sum(case when settled = 9 then 1 else 0 end), sum(case when settled = 2 then 1 else 0 end)
 		from push_target where app_id = $1 and msg_id in (`+db.In(2, len(ids))+`) group by msg_id, platform`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("push: count targets: %w", err)
@@ -142,7 +146,8 @@ func queryRowCounts(ctx context.Context, d *db.DB, app int64, ids []int64) ([]*r
 	return collect(rows, func(r *rowCounts, scan func(...any) error) error {
 		c := &r.counts
 		return scan(&r.msg, &r.platform, &c.Targets, &c.Sent, &c.Delivered, &c.Displayed, &c.Clicked,
-			&c.Failed[Suppressed], &c.Failed[Replaced], &c.Failed[Withdrawn], &c.Failed[Expired], &c.Failed[Overflow], &c.Failed[Gone])
+			&c.Failed[Suppressed], &c.Failed[Replaced], &c.Failed[Withdrawn], &c.Failed[Expired], &c.Failed[Overflow], &c.Failed[Gone],
+			&c.Failed[Unreachable], &c.Vendor)
 	})
 }
 

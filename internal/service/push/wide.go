@@ -21,6 +21,10 @@ const (
 	stageDelivered stage = 2
 	stageDisplayed stage = 3
 	stageClicked   stage = 4
+	// A device is held while a vendor's channel is to reach it: our own does not, until it is returned. Both are for ever, and
+	// a device that was returned is not held again.
+	stageHeld     stage = 5
+	stageReturned stage = 6
 	stageFailed    stage = 16
 	stageEnd             = stageFailed + stage(outcomeEnd)
 )
@@ -57,7 +61,7 @@ func newWide(m message, targets map[audience.Platform]*roaring.Bitmap) (*wide, e
 
 // owes tells whether the message has been released to a device and not settled, and the frame for it. Callers hold mu.
 func (w *wide) owes(ordinal uint32, now int64) ([]byte, bool) {
-	if !w.all.Contains(ordinal) || w.settled(ordinal) || w.Pace > 0 && !w.pace().releases(ordinal, w.pace().stepAt(now)) {
+	if !w.all.Contains(ordinal) || w.settled(ordinal) || w.held(ordinal) || w.Pace > 0 && !w.pace().releases(ordinal, w.pace().stepAt(now)) {
 		return nil, false
 	}
 	for p, set := range w.targets {
@@ -80,7 +84,19 @@ func (w *wide) settled(ordinal uint32) bool {
 	return false
 }
 
-// owed is the set of devices the message is owed to, released or not. Callers hold mu; they own the result.
+// held tells whether a vendor's channel is to reach a device.
+func (w *wide) held(ordinal uint32) bool {
+	return w.sets[stageHeld].Contains(ordinal) && !w.sets[stageReturned].Contains(ordinal)
+}
+
+// ours is owed without the devices that are held. Callers hold mu; they own the result.
+func (w *wide) ours() *roaring.Bitmap {
+	rest := w.owed()
+	rest.AndNot(roaring.AndNot(w.sets[stageHeld], w.sets[stageReturned]))
+	return rest
+}
+
+// owed is the set of devices the message is owed to, released or not, held or not. Callers hold mu; they own the result.
 func (w *wide) owed() *roaring.Bitmap {
 	rest := roaring.AndNot(w.all, w.sets[stageDelivered])
 	for s := stageFailed; s < stageEnd; s++ {
@@ -94,12 +110,15 @@ func (w *wide) owed() *roaring.Bitmap {
 func (w *wide) add(s stage, devices *roaring.Bitmap) *roaring.Bitmap {
 	fresh := roaring.And(devices, w.all)
 	fresh.AndNot(w.sets[s])
-	if s >= stageFailed {
-		// Only what is still owed can fail; a delivery that comes later overrides.
+	if s >= stageHeld {
+		// Only what is still owed can fail or be held; a delivery that comes later overrides.
 		fresh.AndNot(w.sets[stageDelivered])
 		for f := stageFailed; f < stageEnd; f++ {
 			fresh.AndNot(w.sets[f])
 		}
+	}
+	if s == stageReturned {
+		fresh.And(w.sets[stageHeld])
 	}
 	w.sets[s].Or(fresh)
 	return fresh
@@ -113,6 +132,7 @@ func (w *wide) counts() map[audience.Platform]Counts {
 	for p, set := range w.targets {
 		n := func(s stage) int64 { return int64(set.AndCardinality(w.sets[s])) }
 		c := Counts{Targets: int64(set.GetCardinality()), Sent: n(stageSent), Delivered: n(stageDelivered), Displayed: n(stageDisplayed), Clicked: n(stageClicked)}
+		c.Vendor = int64(set.AndCardinality(roaring.AndNot(w.sets[failed(VendorAccepted)], w.sets[stageDelivered])))
 		for o := Suppressed; o < outcomeEnd; o++ {
 			undelivered := roaring.AndNot(w.sets[failed(o)], w.sets[stageDelivered])
 			c.Failed[o] = int64(set.AndCardinality(undelivered))
