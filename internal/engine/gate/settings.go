@@ -18,29 +18,31 @@ import (
 //
 //nolint:recvcheck // values are marshalled, pointers are changed
 type Settings struct {
-	OfflineMessages int            `name:"offline_messages" default:"5" min:"0" max:"10000" help:"newest messages a device gets when it connects; older ones are displaced; 0: all"`
-	DefaultTTL      int            `name:"default_ttl" default:"86400" min:"0" max:"864000" help:"seconds a push lives that names no time_to_live"`
-	MaxTTL          int            `name:"max_ttl" default:"864000" min:"60" max:"2592000" help:"seconds a push may live at most; longer ones are cut to this"`
-	DeviceAlias     string         `name:"device_alias" default:"device" oneof:"device server" help:"who may set an alias: the device itself, or only the server API"`
-	Registration    string         `name:"registration" default:"open" oneof:"open signed" help:"who may register: whoever knows the AppKey, or devices with a token signed by the app's backend"`
-	AliasDevices    int            `name:"alias_devices" default:"10" min:"0" max:"100000" help:"devices one alias may have; 0: any number"`
-	StrictKeys      bool           `name:"strict_keys" default:"false" help:"refuse unknown keys inside options and third_party_channel too"`
-	KeepAlive       int            `name:"keep_alive" default:"240" min:"10" max:"3600" help:"seconds between signs of life recommended to devices"`
-	PushRate        int            `name:"push_rate" default:"0" min:"0" max:"10000000" help:"push API calls per minute; 0: off"`
-	DeviceRate      int            `name:"device_rate" default:"0" min:"0" max:"10000000" help:"device API calls per minute; 0: off"`
-	ReportRate      int            `name:"report_rate" default:"0" min:"0" max:"10000000" help:"report API calls per minute; 0: off"`
-	ScheduleRate    int            `name:"schedule_rate" default:"0" min:"0" max:"10000000" help:"schedule API calls per minute; 0: off"`
-	FileRate        int            `name:"file_rate" default:"0" min:"0" max:"10000000" help:"file API calls per minute; 0: off"`
-	RegisterRate    int            `name:"register_rate" default:"0" min:"0" max:"10000000" help:"device registrations per minute; 0: off"`
-	BroadcastCap    int            `name:"broadcast_cap" default:"0" min:"0" max:"1000000" help:"pushes to everybody per day; 0: off"`
-	Schedules       int            `name:"schedules" default:"1000" min:"0" max:"100000" help:"schedules the app may have that will still fire"`
-	Zone            string         `name:"zone" default:"Asia/Shanghai" free:"64" check:"zone" help:"time zone of the times that calls give and get without one, and of calendar days"`
-	PaidCalls       bool           `name:"paid_calls" default:"true" help:"allow the calls that the vendor sells: messages, messages/detail and users of the report API, and pushes to groups; false: code 2006"`
-	CallbackURL     string         `name:"callback_url" free:"2048" check:"url" help:"address that receives the receipts of pushes that name none; empty: none"`
-	CallbackTypes   int            `name:"callback_types" default:"7" min:"0" max:"15" help:"receipts that are sent, added up: 1 delivered, 2 clicked, 4 not delivered, 8 accepted"`
-	CallbackBasic   bool           `name:"callback_basic" default:"false" help:"send AppKey and master secret with the receipts to callback_url, as the vendor does; never to the address that a push names"`
-	RelayJPush      bool           `name:"relay_jpush" default:"false" help:"forward accepted pushes to Jiguang for imported devices that have not moved over yet"`
-	IPAllow         []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
+	OfflineMessages    int            `name:"offline_messages" default:"5" min:"0" max:"10000" help:"newest messages a device gets when it connects; older ones are displaced; 0: all"`
+	DefaultTTL         int            `name:"default_ttl" default:"86400" min:"0" max:"864000" help:"seconds a push lives that names no time_to_live"`
+	MaxTTL             int            `name:"max_ttl" default:"864000" min:"60" max:"2592000" help:"seconds a push may live at most; longer ones are cut to this"`
+	DeviceAlias        string         `name:"device_alias" default:"device" oneof:"device server" help:"who may set an alias: the device itself, or only the server API"`
+	Registration       string         `name:"registration" default:"open" oneof:"open signed" help:"who may register: whoever knows the AppKey, or devices with a token signed by the app's backend"`
+	AliasDevices       int            `name:"alias_devices" default:"10" min:"0" max:"100000" help:"devices one alias may have; 0: any number"`
+	StrictKeys         bool           `name:"strict_keys" default:"false" help:"refuse unknown keys inside options and third_party_channel too"`
+	KeepAlive          int            `name:"keep_alive" default:"240" min:"10" max:"3600" help:"seconds between signs of life recommended to devices"`
+	PushRate           int            `name:"push_rate" default:"0" min:"0" max:"10000000" help:"push API calls per minute; 0: off"`
+	DeviceRate         int            `name:"device_rate" default:"0" min:"0" max:"10000000" help:"device API calls per minute; 0: off"`
+	ReportRate         int            `name:"report_rate" default:"0" min:"0" max:"10000000" help:"report API calls per minute; 0: off"`
+	ScheduleRate       int            `name:"schedule_rate" default:"0" min:"0" max:"10000000" help:"schedule API calls per minute; 0: off"`
+	FileRate           int            `name:"file_rate" default:"0" min:"0" max:"10000000" help:"file API calls per minute; 0: off"`
+	RegisterRate       int            `name:"register_rate" default:"0" min:"0" max:"10000000" help:"device registrations per minute; 0: off"`
+	BroadcastCap       int            `name:"broadcast_cap" default:"0" min:"0" max:"1000000" help:"pushes to everybody per day; 0: off"`
+	Schedules          int            `name:"schedules" default:"1000" min:"0" max:"100000" help:"schedules the app may have that will still fire"`
+	Zone               string         `name:"zone" default:"Asia/Shanghai" free:"64" check:"zone" help:"time zone of the times that calls give and get without one, and of calendar days"`
+	PaidCalls          bool           `name:"paid_calls" default:"true" help:"allow the calls that the vendor sells: messages, messages/detail and users of the report API, and pushes to groups; false: code 2006"`
+	CallbackURL        string         `name:"callback_url" free:"2048" check:"url" help:"address that receives the receipts of pushes that name none; empty: none"`
+	CallbackTypes      int            `name:"callback_types" default:"7" min:"0" max:"15" help:"receipts that are sent, added up: 1 delivered, 2 clicked, 4 not delivered, 8 accepted"`
+	CallbackBasic      bool           `name:"callback_basic" default:"false" help:"send AppKey and master secret with the receipts to callback_url, as the vendor does; never to the address that a push names"`
+	RelayJPush         bool           `name:"relay_jpush" default:"false" help:"forward accepted pushes to Jiguang for imported devices that have not moved over yet"`
+	VendorDistribution string         `name:"vendor_distribution" default:"secondary_push" oneof:"jpush secondary_push first_ospush ospush" help:"how pushes share devices between our own connections and the channels of vendors, unless third_party_channel says it: our own alone; the vendor when a device is away or silent; the vendor first; the vendor alone"`
+	VendorAfter        int            `name:"vendor_after" default:"10" min:"2" max:"3600" help:"seconds after which a connected device that did not acknowledge a push gets it through a vendor's channel"`
+	IPAllow            []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
 }
 
 // VendorFreeTier sets the limits of the vendor's free plan, for who wants to find out whether a caller lives with them.

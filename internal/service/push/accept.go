@@ -159,6 +159,8 @@ type notice struct {
 	Override int64    `cbor:"6,keyasint,omitempty"`
 	Kind     kind     `cbor:"7,keyasint,omitempty"`
 	Callback bool     `cbor:"8,keyasint,omitempty"`
+	// Routed: channels of vendors may carry it.
+	Routed bool `cbor:"9,keyasint,omitempty"`
 }
 
 // subjectAccepted is where the owner of the app's partition listens for notices.

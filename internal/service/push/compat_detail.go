@@ -108,7 +108,7 @@ func stagesOf(c *Counts) *stages {
 // byChannel are the funnels of the channels of a platform, by the vendor's names.
 type byChannel map[string]*stages
 
-func channel(name string, c *Counts) byChannel {
+func oneChannel(name string, c *Counts) byChannel {
 	if c == nil {
 		return nil
 	}
@@ -132,8 +132,8 @@ type details struct {
 
 func detailsOf(f *Funnel) details {
 	kind := &detailKind{
-		stages: *stagesOf(&f.Total), Android: channel("jg_android", f.own()), IOS: channel("jg_ios", f.on(audience.IOS)),
-		QuickApp: channel("quick_jg", f.on(audience.QuickApp)), HMOS: channel("jg_hmos", f.on(audience.HMOS)),
+		stages: *stagesOf(&f.Total), Android: oneChannel("jg_android", f.own()), IOS: oneChannel("jg_ios", f.on(audience.IOS)),
+		QuickApp: oneChannel("quick_jg", f.on(audience.QuickApp)), HMOS: oneChannel("jg_hmos", f.on(audience.HMOS)),
 	}
 	switch {
 	case f.InApp:

@@ -7,12 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel"
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/deviceid"
 	"borealis/internal/engine/edge/edgewire"
@@ -56,6 +59,7 @@ type rig struct {
 	progress pushevent.Progress // sum of all progress events
 	accepted int
 	leases   *lease.Keeper
+	vendors  []wire.Vendor
 	stop     func()
 }
 
@@ -121,6 +125,7 @@ func (r *rig) boot() {
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
 		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
 		CallbackSecret: func(app *gate.App) string { return "secret of " + app.Key }, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
+		Channels: channel.New(r.fake, r.vendors...),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over
@@ -154,13 +159,13 @@ type target struct {
 	rid     string
 }
 
-var apps int64
+var apps atomic.Int64
 
 // newApp publishes an app with the given number of joined devices and returns them.
 func (r *rig) newApp(offline int, platforms ...string) (*gate.App, []target) {
 	r.t.Helper()
-	apps++
-	app := gate.App{ID: apps, Key: fmt.Sprintf("%024d", apps), State: gate.Enabled, Settings: gate.DefaultSettings(), Revision: 1}
+	number := apps.Add(1)
+	app := gate.App{ID: number, Key: fmt.Sprintf("%024d", number), State: gate.Enabled, Settings: gate.DefaultSettings(), Revision: 1}
 	app.Settings.OfflineMessages = offline
 	r.gate.Publish(app)
 	known := r.gate.AppByID(app.ID)

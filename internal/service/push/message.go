@@ -71,6 +71,8 @@ type message struct {
 	Pace int64
 	// Callback: the push itself says where its receipts go.
 	Callback bool
+	// Held: vendors' channels go first, so its targets are held from the beginning. It is not kept.
+	Held bool
 	// WithdrawnAt is Unix milliseconds, 0 if it was not withdrawn.
 	WithdrawnAt int64
 	// OnlineOnly: time to live 0. It goes to devices that are connected when it is accepted, and to nobody later.

@@ -57,6 +57,8 @@ type order struct {
 	t   *targets
 	// unclaimed are the targets that were imported from the vendor and have not moved over, if they are served there.
 	unclaimed *roaring.Bitmap
+	// routed: channels of vendors may carry it.
+	routed bool
 
 	// What commit makes of it.
 	accepted Accepted
@@ -91,6 +93,9 @@ func (s *Service) prepare(ctx context.Context, app *gate.App, p *payload.Push, n
 	}
 	m.Wide = t.many != nil
 	o := &order{terms: terms, app: app, m: m, t: t, accepted: Accepted{m.ID, m.SendNo}}
+	if err := s.routed(ctx, o); err != nil {
+		return nil, err
+	}
 	if app.Settings.RelayJPush {
 		if o.unclaimed, err = s.devices.Unclaimed(ctx, app.ID); err != nil {
 			return nil, err
@@ -152,7 +157,7 @@ func (s *Service) commit(ctx context.Context, orders ...*order) error {
 		}
 		s.metrics.accepted.Inc()
 		// From here the message is safe; what goes wrong below is made good by the owner's rescan.
-		if err := s.release(o.m, o.t); err != nil {
+		if err := s.release(o); err != nil {
 			s.log.Warn("message not handed to the edges; the owner will", "message", o.m.ID, "err", err)
 		}
 	}
@@ -201,15 +206,8 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	if err := insertMessage(ctx, tx, m); err != nil {
 		return err
 	}
-	if err := insertTargets(ctx, tx, m, o.t.few); err != nil {
+	if err := o.t.store(ctx, tx, m); err != nil {
 		return err
-	}
-	for p := range audience.AllPlatforms.Each {
-		if set := o.t.many[p]; set != nil {
-			if err := storeSet(ctx, tx, m.ID, stageTarget, p, set, chunks(set)); err != nil {
-				return err
-			}
-		}
 	}
 	if err := s.replaceNow(ctx, tx, m); err != nil {
 		return err
@@ -224,6 +222,9 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 	if err := s.relayed(ctx, tx, o); err != nil {
 		return err
 	}
+	if err := s.recordRoute(ctx, tx, o); err != nil {
+		return err
+	}
 	if o.also != nil {
 		if err := o.also(ctx, tx, m.ID); err != nil {
 			return err
@@ -233,6 +234,25 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 		return nil
 	}
 	return s.outbox.Publish(ctx, tx, pushevent.TopicAccepted, pushevent.Accepted{App: m.App, Msg: m.ID, Targets: m.Targets, At: m.AcceptedAt})
+}
+
+// store writes the targets of a message.
+func (t *targets) store(ctx context.Context, tx *db.Tx, m *message) error {
+	if err := insertTargets(ctx, tx, m, t.few); err != nil {
+		return err
+	}
+	for p := range audience.AllPlatforms.Each {
+		if set := t.many[p]; set != nil {
+			if err := storeSet(ctx, tx, m.ID, stageTarget, p, set, chunks(set)); err != nil {
+				return err
+			}
+		}
+	}
+	if !m.Held || t.many == nil {
+		return nil
+	}
+	all := t.all()
+	return storeSet(ctx, tx, m.ID, stageHeld, 0, all, chunks(all))
 }
 
 // relayed notes a push for the targets that the vendor still serves.

@@ -37,6 +37,11 @@ func (p pace) step(ordinal uint32) uint32 {
 	return uint32((uint16(ordinal) ^ p.key) * paceFactor)
 }
 
+// at is when a target is released, Unix milliseconds.
+func (p pace) at(ordinal uint32) int64 {
+	return p.from + (int64(p.step(ordinal)+1)*p.over+paceSteps-1)/paceSteps
+}
+
 // releases tells whether a target has been released when so many steps have.
 func (p pace) releases(ordinal, steps uint32) bool {
 	return steps >= paceSteps || p.step(ordinal) < steps

@@ -8,6 +8,7 @@ import (
 
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/web/compat"
 	"borealis/internal/service/push/callback"
 	"borealis/internal/service/push/file"
@@ -15,6 +16,7 @@ import (
 	"borealis/internal/service/push/payload"
 	"borealis/internal/service/push/plan"
 	"borealis/internal/service/push/relay"
+	"borealis/internal/service/push/route"
 	"borealis/internal/service/push/schedule"
 	"borealis/internal/service/push/segment"
 	"borealis/internal/service/push/template"
@@ -32,6 +34,7 @@ type parts struct {
 	segments    *segment.Service
 	templates   *template.Service
 	relay       *relay.Service
+	route       *route.Service
 }
 
 func newParts(s *Service, d *Deps) parts {
@@ -51,6 +54,10 @@ func newParts(s *Service, d *Deps) parts {
 		relay: relay.New(relay.Deps{
 			DB: d.DB, Gate: d.Gate, Devices: d.Devices, Leases: d.Leases, Sealer: d.Sealer, Clock: d.Clock, Log: d.Log, Secret: d.MasterSecret,
 		}),
+		route: route.New(route.Deps{
+			DB: d.DB, Gate: d.Gate, Devices: d.Devices, Presence: d.Presence, Leases: d.Leases, IDs: id.NewSequence(d.DB, d.Clock, "route_part"), Sealer: d.Sealer,
+			Dispatcher: d.Channels, SMS: d.SMS, Clock: d.Clock, Log: d.Log, ReceiptURL: d.ReceiptURL,
+		}),
 	}
 }
 
@@ -60,7 +67,7 @@ func Migrate(ctx context.Context, d *db.DB) error {
 		return err
 	}
 	for _, migrate := range []func(context.Context, *db.DB) error{
-		callback.Migrate, file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, segment.Migrate, template.Migrate, relay.Migrate,
+		callback.Migrate, file.Migrate, image.Migrate, plan.Migrate, testdevice.Migrate, schedule.Migrate, segment.Migrate, template.Migrate, relay.Migrate, route.Migrate,
 	} {
 		if err := migrate(ctx, d); err != nil {
 			return err
@@ -72,7 +79,8 @@ func Migrate(ctx context.Context, d *db.DB) error {
 // run runs the loops of the parts until ctx ends.
 func (p *parts) run(ctx context.Context, wg *sync.WaitGroup, s *Service, failed func(error)) {
 	relaying := func(ctx context.Context) error { return p.relay.Run(ctx, s) }
-	for _, loop := range []func(context.Context) error{p.callbacks.Run, p.files.Run, p.images.Run, p.schedules.Run, relaying} {
+	routing := func(ctx context.Context) error { return p.route.Run(ctx, routeMessages{s}) }
+	for _, loop := range []func(context.Context) error{p.callbacks.Run, p.files.Run, p.images.Run, p.schedules.Run, relaying, routing} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil && ctx.Err() == nil {
 				failed(err)

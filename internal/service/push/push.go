@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel"
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
@@ -27,6 +29,7 @@ import (
 	"borealis/internal/kernel/lease"
 	"borealis/internal/kernel/webhook"
 	"borealis/internal/service/push/relay"
+	"borealis/internal/service/push/route"
 )
 
 //go:embed migrations
@@ -56,6 +59,12 @@ type Deps struct {
 	Jobs *jobs.Queue
 	// Sealer encrypts credentials for the database.
 	Sealer relay.Sealer
+	// Channels send through vendors; nil: there are none.
+	Channels *channel.Dispatcher
+	// SMS sends short messages; nil: there are none.
+	SMS route.ShortMessages
+	// ReceiptURL is where a vendor that is told with each message reports to. Optional.
+	ReceiptURL func(appKey string, name wire.Name) string
 	// MasterSecret finds the master secret of an app by its key.
 	MasterSecret func(ctx context.Context, appKey string) (string, error)
 	// PublicURL is the base of addresses at which the server is reached by who makes a request.
@@ -127,6 +136,9 @@ func New(d Deps) *Service {
 		byApp:   make(map[int64][]*wide),
 		owned:   make(map[int]*ownership),
 		seqs:    make(map[int64]uint64),
+	}
+	if d.Channels == nil {
+		d.Channels = channel.New(d.Clock)
 	}
 	s.parts = newParts(s, &d)
 	s.metrics = newMetrics(d.Metrics, s)

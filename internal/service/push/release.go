@@ -18,10 +18,11 @@ const (
 )
 
 // release hands a newly accepted message to the edges and tells the owner of its partition.
-func (s *Service) release(m *message, t *targets) error {
-	n := notice{App: m.App, Msg: m.ID, Wide: m.Wide, Expires: m.ExpiresAt, Override: m.Override, Kind: m.Kind, Callback: m.Callback}
-	if m.Pace > 0 {
-		return s.tell(n) // the owner releases it, portion by portion
+func (s *Service) release(o *order) error {
+	m, t := o.m, o.t
+	n := notice{App: m.App, Msg: m.ID, Wide: m.Wide, Expires: m.ExpiresAt, Override: m.Override, Kind: m.Kind, Callback: m.Callback, Routed: o.routed}
+	if m.Pace > 0 || m.Held {
+		return s.tell(n) // the owner releases it: portion by portion, or those that no vendor reaches
 	}
 	if m.Wide {
 		var err error
@@ -139,6 +140,9 @@ func (s *Service) noticed(n notice) bool {
 	}
 	if n.Override != 0 {
 		s.replaceLater(m)
+	}
+	if n.Routed {
+		s.parts.route.Wake()
 	}
 	return true
 }

@@ -33,13 +33,17 @@ func insertMessage(ctx context.Context, tx *db.Tx, m *message) error {
 const targetsPerInsert = 50
 
 func insertTargets(ctx context.Context, tx *db.Tx, m *message, targets []audience.Target) error {
+	held := 0
+	if m.Held {
+		held = 1
+	}
 	for len(targets) > 0 {
 		n := 1
 		if len(targets) >= targetsPerInsert {
 			n = targetsPerInsert
 		}
-		args := make([]any, 0, 2*n+2)
-		args = append(args, m.ID, m.App)
+		args := make([]any, 0, 2*n+3)
+		args = append(args, m.ID, m.App, held)
 		for _, t := range targets[:n] {
 			args = append(args, int64(t.Ordinal), int64(t.Platform))
 		}
@@ -55,12 +59,12 @@ var insertTargetsSQL = map[int]string{1: insertTargetsText(1), targetsPerInsert:
 
 func insertTargetsText(n int) string {
 	var b strings.Builder
-	b.WriteString(`insert into push_target (msg_id, app_id, ordinal, platform) values `)
+	b.WriteString(`insert into push_target (msg_id, app_id, held, ordinal, platform) values `)
 	for i := range n {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "($1,$2,$%d,$%d)", 3+2*i, 4+2*i)
+		fmt.Fprintf(&b, "($1,$2,$3,$%d,$%d)", 4+2*i, 5+2*i)
 	}
 	return b.String()
 }

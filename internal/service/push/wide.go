@@ -25,8 +25,8 @@ const (
 	// a device that was returned is not held again.
 	stageHeld     stage = 5
 	stageReturned stage = 6
-	stageFailed    stage = 16
-	stageEnd             = stageFailed + stage(outcomeEnd)
+	stageFailed   stage = 16
+	stageEnd            = stageFailed + stage(outcomeEnd)
 )
 
 func failed(o Outcome) stage { return stageFailed + stage(o) }
@@ -96,13 +96,19 @@ func (w *wide) ours() *roaring.Bitmap {
 	return rest
 }
 
-// owed is the set of devices the message is owed to, released or not, held or not. Callers hold mu; they own the result.
-func (w *wide) owed() *roaring.Bitmap {
-	rest := roaring.AndNot(w.all, w.sets[stageDelivered])
+// left is the part of devices that the message is owed to. Callers hold mu; they own the result.
+func (w *wide) left(devices *roaring.Bitmap) *roaring.Bitmap {
+	rest := roaring.And(devices, w.all)
+	rest.AndNot(w.sets[stageDelivered])
 	for s := stageFailed; s < stageEnd; s++ {
 		rest.AndNot(w.sets[s])
 	}
 	return rest
+}
+
+// owed is the set of devices the message is owed to, released or not, held or not. Callers hold mu; they own the result.
+func (w *wide) owed() *roaring.Bitmap {
+	return w.left(w.all)
 }
 
 // add puts devices into a set and returns those that are targets and were not in it. The caller holds mu for writing

@@ -66,6 +66,9 @@ func (s *Service) Withdraw(ctx context.Context, app *gate.App, msg int64) error 
 		if err := s.parts.relay.Withdraw(ctx, tx, app.ID, msg); err != nil {
 			return err
 		}
+		if err := s.parts.route.Withdraw(ctx, tx, app.ID, msg); err != nil {
+			return err
+		}
 		o.m.Targets = o.t.count()
 		return s.store(ctx, tx, o)
 	})
@@ -76,7 +79,7 @@ func (s *Service) Withdraw(ctx context.Context, app *gate.App, msg int64) error 
 	if err := s.bus.Publish(edgewire.SubjectWithdraw, edgewire.Withdraw{Msg: msg}); err != nil {
 		s.log.Warn("edges not told of a withdrawal", "message", msg, "err", err)
 	}
-	if err := s.release(o.m, o.t); err != nil {
+	if err := s.release(o); err != nil {
 		s.log.Warn("withdrawal not handed to the edges; the owner will", "message", msg, "err", err)
 	}
 	return nil

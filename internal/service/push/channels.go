@@ -1,0 +1,229 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/edge/edgewire"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/web/compat"
+	"borealis/internal/service/push/route"
+)
+
+// routed asks whether channels of vendors may carry a push, and whether they go first.
+func (s *Service) routed(ctx context.Context, o *order) error {
+	if o.m.Kind != kindPush {
+		return nil
+	}
+	var (
+		err   error
+		quota *route.QuotaError
+	)
+	o.routed, o.m.Held, err = s.parts.route.Wants(ctx, o.app, o.m.push)
+	if errors.As(err, &quota) {
+		return compat.Errorf(400, 1012, "options.third_party_channel.%s: the vendor's quota is used up, and the push is for the vendor alone", quota.Channel)
+	}
+	return err
+}
+
+// record notes a push that channels may carry.
+func (s *Service) recordRoute(ctx context.Context, tx *db.Tx, o *order) error {
+	if !o.routed {
+		return nil
+	}
+	return s.parts.route.Record(ctx, tx, o.m.App, o.m.ID, o.m.AcceptedAt, o.m.ExpiresAt)
+}
+
+// routeMessages is what routes need of the service.
+type routeMessages struct{ *Service }
+
+// Message is a message for channels.
+func (r routeMessages) Message(ctx context.Context, msg int64) (*route.Message, error) {
+	m, err := queryMessage(ctx, r.db, msg)
+	if err != nil || m == nil || m.Kind != kindPush || m.WithdrawnAt > 0 {
+		return nil, err
+	}
+	push, err := m.decoded()
+	if err != nil {
+		return nil, err
+	}
+	out := &route.Message{App: m.App, ID: m.ID, AcceptedAt: m.AcceptedAt, ExpiresAt: m.ExpiresAt, Override: m.Override, Push: push}
+	pace := m.pace()
+	out.ReleasedAt = pace.at
+	if !m.Wide {
+		out.Targets, err = queryTargetSets(ctx, r.db, msg)
+		return out, err
+	}
+	w, err := r.wideOf(ctx, msg)
+	if err != nil || w == nil {
+		return nil, err
+	}
+	out.Targets = w.targets
+	return out, nil
+}
+
+// Left is the part of devices that is still owed a message.
+func (r routeMessages) Left(ctx context.Context, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error) {
+	w, err := r.wideOf(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	if w != nil {
+		w.mu.RLock()
+		defer w.mu.RUnlock()
+		return w.left(devices), nil
+	}
+	out := roaring.New()
+	for part := range slices.Chunk(devices.ToArray(), maxRows) {
+		ordinals, err := queryLeft(ctx, r.db, msg, part)
+		if err != nil {
+			return nil, err
+		}
+		out.AddMany(ordinals)
+	}
+	return out, nil
+}
+
+// rowsPerMark keeps the transactions short that mark rows.
+const rowsPerMark = 250
+
+// Mark says what became of devices of a message. What is returned is offered to the edges at once.
+func (r routeMessages) Mark(ctx context.Context, app, msg int64, step route.Step, devices *roaring.Bitmap, at int64) error {
+	s, ok := map[route.Step]stage{
+		route.Held: stageHeld, route.Returned: stageReturned, route.Accepted: failed(VendorAccepted), route.Unreachable: failed(Unreachable),
+		route.Delivered: stageDelivered, route.Clicked: stageClicked,
+	}[step]
+	if !ok {
+		return fmt.Errorf("push: step %d of a route", step)
+	}
+	w, err := r.wideOf(ctx, msg)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		err = r.merge(ctx, app, []mark{{msg: msg, stage: s, set: devices, at: at}})
+	} else {
+		for part := range slices.Chunk(devices.ToArray(), rowsPerMark) {
+			if err = r.merge(ctx, app, []mark{{msg: msg, stage: s, ordinals: part, at: at}}); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil || step != route.Returned {
+		return err
+	}
+	if w == nil {
+		return r.publishOffer(app, devices.ToArray())
+	}
+	w.mu.RLock()
+	ours := roaring.And(w.ours(), devices)
+	w.mu.RUnlock()
+	if w.Pace > 0 {
+		ours = w.pace().portion(ours, 0, w.pace().stepAt(clock.Millis(r.clock.Now())))
+	}
+	return r.broadcastTo(w, ours)
+}
+
+// queryTargetSets lists the targets of a direct message by platform.
+func queryTargetSets(ctx context.Context, d *db.DB, msg int64) (map[audience.Platform]*roaring.Bitmap, error) {
+	rows, err := d.Query(ctx, `select ordinal, platform from push_target where msg_id = $1`, msg)
+	if err != nil {
+		return nil, fmt.Errorf("push: targets: %w", err)
+	}
+	found, err := collect(rows, func(t *audience.Target, scan func(...any) error) error { return scan(&t.Ordinal, &t.Platform) })
+	if err != nil {
+		return nil, err
+	}
+	t := targets{}
+	for _, f := range found {
+		t.few = append(t.few, *f)
+	}
+	t.widen()
+	return t.many, nil
+}
+
+// queryLeft lists those of the ordinals that are still owed a direct message.
+func queryLeft(ctx context.Context, d *db.DB, msg int64, ordinals []uint32) ([]uint32, error) {
+	args := []any{msg}
+	for _, o := range ordinals {
+		args = append(args, int64(o))
+	}
+	rows, err := d.Query(ctx, `select ordinal from push_target where msg_id = $1 and settled = 0 and ordinal in (`+db.In(2, len(ordinals))+`)`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("push: owed devices: %w", err)
+	}
+	return collectOrdinals(rows)
+}
+
+// Channels is what an app has at vendors.
+func (s *Service) Channels() *route.Service { return s.parts.route }
+
+// VendorReceipts takes a call of a vendor that reports on messages of an app; answer is the body to answer with. Any node may be asked. The
+// error is route.ErrNoReceipts, wire.ErrSignature, or says what is wrong with the body.
+func (s *Service) VendorReceipts(ctx context.Context, app *gate.App, name wire.Name, r *http.Request, body []byte) (answer []byte, err error) {
+	reported, answer, err := s.parts.route.Receipts(ctx, app, name, r, body)
+	if err != nil || len(reported) == 0 {
+		return answer, err
+	}
+	ids := make([]int64, len(reported))
+	for i := range reported {
+		ids[i] = reported[i].Msg
+	}
+	own, err := queryOwn(ctx, s.db, app.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		items  []edgewire.Receipt
+		events = make(map[uint32][]DeviceEvent)
+		at     int64
+	)
+	for _, v := range reported {
+		if !own[v.Msg] {
+			continue
+		}
+		at = max(at, v.At)
+		if v.Step == route.Clicked {
+			events[v.Ordinal] = append(events[v.Ordinal], DeviceEvent{ID: FormatID(v.Msg), Event: "clicked", At: v.At})
+			continue
+		}
+		items = append(items, edgewire.Receipt{Msg: v.Msg, Stage: edgewire.Delivered, Ordinals: []uint32{v.Ordinal}})
+	}
+	if len(items) > 0 {
+		if err := s.reportDelivered(ctx, edgewire.Receipts{App: app.ID, At: at, Items: items}); err != nil {
+			return nil, err
+		}
+	}
+	for ordinal, list := range events {
+		for part := range slices.Chunk(list, maxEvents) {
+			if err := s.Report(ctx, app.ID, ordinal, part); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return answer, nil
+}
+
+// reportDelivered merges receipts here, or lets the owner of the app do it.
+func (s *Service) reportDelivered(ctx context.Context, r edgewire.Receipts) error {
+	if s.owns(r.App) {
+		return s.MergeReceipts(ctx, r)
+	}
+	var ack edgewire.Ack
+	if err := s.bus.Request(ctx, edgewire.SubjectReceipts(r.App), r, &ack); err != nil {
+		return fmt.Errorf("push: report to the owner: %w", err)
+	}
+	if !ack.OK {
+		return errBusy
+	}
+	return nil
+}

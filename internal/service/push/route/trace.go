@@ -1,0 +1,87 @@
+package route
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"borealis/internal/engine/channel/wire"
+)
+
+// Event of a trace: one thing that happened with a message for a device on a channel.
+type Event struct {
+	// At is Unix milliseconds; of what is to come, when it is due.
+	At      int64
+	Channel wire.Name
+	// What is "routed" (Detail says why), "due" (nothing was sent yet), "claimed" (a call is under way), or the status of an answer.
+	What, Code, Detail string
+	// VendorID is the vendor's id of the message, if it was to this device alone.
+	VendorID string
+}
+
+// Trace tells what channels did about a message for a device, in order of time.
+func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]Event, error) {
+	parts, err := queryParts(ctx, s.DB, `msg_id = $1 and app_id = $2 order by part_id`, msg, app)
+	if err != nil {
+		return nil, err
+	}
+	results, err := queryResults(ctx, s.DB, app, msg)
+	if err != nil {
+		return nil, err
+	}
+	byPart := make(map[int64]*part, len(parts))
+	seen := make(map[int64]bool)
+	var out []Event
+	for _, p := range parts {
+		byPart[p.id] = p
+		if !p.devices.Contains(ordinal) || p.state == done {
+			continue
+		}
+		seen[p.id] = true
+		out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
+		e := Event{At: p.dueAt, Channel: p.name, What: "due"}
+		if p.state == claimed {
+			e.What = "claimed"
+		}
+		out = append(out, e)
+	}
+	for _, r := range results {
+		if !r.devices.Contains(ordinal) {
+			continue
+		}
+		if p := byPart[r.part]; p != nil && !seen[r.part] {
+			seen[r.part] = true
+			out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
+		}
+		out = append(out, Event{At: r.at, Channel: r.name, What: r.status.String(), Code: r.code, Detail: r.reason, VendorID: r.vendorID})
+	}
+	slices.SortStableFunc(out, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	return out, nil
+}
+
+// Tally is how many devices of a message got an answer on a channel.
+type Tally struct {
+	Channel wire.Name
+	Status  wire.Status
+	Code    string
+	Devices int64
+}
+
+// Tallies counts the answers about a message by channel, status and code.
+func (s *Service) Tallies(ctx context.Context, app, msg int64) ([]Tally, error) {
+	rows, err := s.DB.Query(ctx, `select channel, status, code, sum(devices) from push_route_result where msg_id = $1 and app_id = $2
+		group by channel, status, code order by channel, status, code`, msg, app)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Tally
+	for rows.Next() {
+		var t Tally
+		if err := rows.Scan(&t.Channel, &t.Status, &t.Code, &t.Devices); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
