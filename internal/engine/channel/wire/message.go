@@ -56,9 +56,11 @@ type Message struct {
 	Priority int
 	// Sound is the name of a sound file of the app without its ending.
 	Sound string
-	Badge Badge
-	Click Click
-	Style Style
+	// SoundDuration is how long HarmonyOS plays Sound, 1 to 60 seconds; 0: once.
+	SoundDuration int
+	Badge         Badge
+	Click         Click
+	Style         Style
 	// LargeIcon and SmallIcon are addresses of pictures.
 	LargeIcon, SmallIcon string
 	// Foreground says whether it is shown while the app is in front; nil: yes.

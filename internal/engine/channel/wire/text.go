@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -27,4 +28,21 @@ func CutRunes(s string, n int) string {
 		n--
 	}
 	return s
+}
+
+// Fit is the longest beginning of s, between characters, with which a message is small enough. It reports whether there
+// is one, be it empty. fits must not become false when the text gets shorter.
+func Fit(s string, fits func(string) bool) (string, bool) {
+	if fits(s) {
+		return s, true
+	}
+	if !fits("") {
+		return "", false
+	}
+	ends := make([]int, 0, len(s))
+	for i := range s {
+		ends = append(ends, i)
+	}
+	n := sort.Search(len(ends), func(i int) bool { return !fits(s[:ends[i]]) })
+	return s[:ends[n-1]], true
 }
