@@ -5,7 +5,6 @@
 package wiretest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -69,20 +68,22 @@ type Outcome struct {
 	Token    string `json:"token"`
 }
 
-// Run runs all cases of the files that the pattern names, each against a vendor that was just made.
-func Run(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor) {
+// Run runs all cases of the files that the pattern names, each against a vendor that was just made. replace are pairs of a text
+// in the files and what stands for it: keys that are made for the test, and calls that are the same in every case.
+func Run(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, replace ...string) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%s: no case files (%v)", pattern, err)
 	}
+	replacer := strings.NewReplacer(replace...)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var cases []Case
-		d := json.NewDecoder(bytes.NewReader(text))
+		d := json.NewDecoder(strings.NewReader(replacer.Replace(string(text))))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&cases); err != nil {
 			t.Fatalf("%s: %v", file, err)
