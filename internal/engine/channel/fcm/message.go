@@ -183,18 +183,20 @@ func (out *message) size() int {
 	for key, value := range out.Data {
 		n += len(key) + len(value)
 	}
-	if out.Android.Notification == nil {
+	shown := out.Android.Notification
+	if shown == nil {
 		return n
 	}
-	// Its names are those of the struct; a round trip costs less than a second list of them would.
-	encoded, _ := json.Marshal(out.Android.Notification)
-	var fields map[string]any
-	_ = json.Unmarshal(encoded, &fields)
-	for key, value := range fields {
-		n += len(key)
-		if s, ok := value.(string); ok {
-			n += len(s)
+	for _, field := range [][2]string{
+		{"title", shown.Title}, {"body", shown.Body}, {"icon", shown.Icon}, {"sound", shown.Sound}, {"tag", shown.Tag},
+		{"click_action", shown.ClickAction}, {"channel_id", shown.ChannelID}, {"image", shown.Image}, {"notification_priority", shown.Priority},
+	} {
+		if field[1] != "" {
+			n += len(field[0]) + len(field[1])
 		}
+	}
+	if shown.Count != 0 {
+		n += len("notification_count")
 	}
 	return n
 }

@@ -7,8 +7,10 @@ import (
 
 // Keys of Data beside the extras and IDKey. Values are text.
 const (
-	// TitleKey and ContentKey are the title and content of the custom message.
-	TitleKey, ContentKey = "_j_title", "_j_content"
+	// TitleKey is the title of the custom message.
+	TitleKey = "_j_title"
+	// ContentKey is its msg_content.
+	ContentKey = "_j_content"
 	// ContentTypeKey is its content_type.
 	ContentTypeKey = "_j_content_type"
 )
@@ -28,16 +30,19 @@ func (m *Message) AppData() (map[string]json.RawMessage, error) {
 			data = make(map[string]json.RawMessage)
 		}
 	}
-	put := func(key, text string) {
-		if text != "" {
-			data[key], _ = json.Marshal(text)
-		}
-	}
-	put(IDKey, m.ID)
+	ours := map[string]string{IDKey: m.ID}
 	if m.Kind == Data {
-		put(TitleKey, m.Title)
-		put(ContentKey, m.Body)
-		put(ContentTypeKey, m.ContentType)
+		ours[TitleKey], ours[ContentKey], ours[ContentTypeKey] = m.Title, m.Body, m.ContentType
+	}
+	for key, text := range ours {
+		if text == "" {
+			continue
+		}
+		value, err := json.Marshal(text)
+		if err != nil {
+			return nil, err
+		}
+		data[key] = value
 	}
 	return data, nil
 }
