@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -20,14 +21,14 @@ import (
 var vendorHosts = []string{"api.jpush.cn", "device.jpush.cn", "report.jpush.cn", "admin.jpush.cn", "bjapi.push.jiguang.cn"}
 
 // authority is a certificate authority of the test's own, with one server certificate for loopback and for the
-// vendor's host names.
+// vendor's host names, and more of them if a test names any.
 type authority struct {
 	// caFile, certFile and keyFile are PEM files.
 	caFile, certFile, keyFile string
 	pool                      *x509.CertPool
 }
 
-func newAuthority(t testing.TB) *authority {
+func newAuthority(t testing.TB, more ...string) *authority {
 	t.Helper()
 	dir := t.TempDir()
 	a := &authority{
@@ -46,7 +47,7 @@ func newAuthority(t testing.TB) *authority {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "node"},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: vendorHosts,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: slices.Concat(vendorHosts, more),
 	}
 	sign(t, a.certFile, server, ca, serverKey, caKey)
 	der, err := x509.MarshalPKCS8PrivateKey(serverKey)
