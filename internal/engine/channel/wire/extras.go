@@ -20,7 +20,7 @@ const (
 // Texts are the extras for vendors that carry texts only, with Message.ID under IDKey: a text as it is, everything else as its
 // JSON. Extras that speak to the server are left out. The error says that Extras are no JSON object.
 func (m *Message) Texts() (map[string]string, error) {
-	texts, err := texts(m.Extras)
+	texts, err := ObjectTexts(m.Extras)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,16 @@ func (m *Message) Short(key string) string {
 	return text
 }
 
-func texts(object json.RawMessage) (map[string]string, error) {
+// ObjectTexts are the fields of a JSON object, or of nothing, as texts: a text as it is, everything else as its JSON. The error says that
+// it is no object.
+func ObjectTexts(object json.RawMessage) (map[string]string, error) {
 	out := make(map[string]string)
 	if len(object) == 0 {
 		return out, nil
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(object, &fields); err != nil {
-		return nil, errors.New("extras: must be a JSON object")
+		return nil, errors.New("must be a JSON object")
 	}
 	for key, value := range fields {
 		var text string

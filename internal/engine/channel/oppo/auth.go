@@ -1,0 +1,95 @@
+package oppo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/kernel/clock"
+)
+
+// tokenLife is how long an auth_token is good.
+const tokenLife = 24 * time.Hour
+
+// refusal is an outcome for all tokens of a Send, as an error.
+type refusal struct{ outcome wire.Outcome }
+
+// Error is the code and what OPPO said.
+func (r *refusal) Error() string { return "oppo: " + r.outcome.Code + " " + r.outcome.Reason }
+
+// answer is the shape of all of OPPO's answers.
+type answer struct {
+	Code    *int            `json:"code"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// call posts a form. The answer has a code; the error is a *refusal.
+func (v *Vendor) call(ctx context.Context, c *Credentials, path string, form url.Values) (answer, error) {
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=UTF-8"}}
+	got, err := v.caller.Post(ctx, c.host+path, header, []byte(form.Encode()))
+	if err != nil {
+		return answer{}, &refusal{wire.Undelivered(err)}
+	}
+	var a answer
+	if json.Unmarshal(got.Body, &a) != nil || a.Code == nil || got.Status >= http.StatusBadRequest {
+		return answer{}, &refusal{got.Refused()}
+	}
+	return a, nil
+}
+
+// authenticate fetches an access token. The error is a *wire.FieldError for what OPPO refuses, else a *refusal.
+func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time.Duration, error) {
+	timestamp := strconv.FormatInt(clock.Millis(v.clock.Now()), 10)
+	sum := sha256.Sum256([]byte(c.appKey + timestamp + c.masterSecret))
+	a, err := v.call(ctx, c, "/server/v1/auth", url.Values{
+		"app_key": {c.appKey}, "timestamp": {timestamp}, "sign": {hex.EncodeToString(sum[:])},
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	switch *a.Code {
+	case codeSuccess:
+	case codeInvalidAppKey, codeMissingAppKey:
+		return "", 0, &wire.FieldError{Field: "app_key", Reason: "OPPO does not know it"}
+	case codeInvalidSignature, codeMissingSignature:
+		return "", 0, &wire.FieldError{Field: "master_secret", Reason: "does not belong to the app key"}
+	default:
+		return "", 0, &refusal{v.outcome(*a.Code, a.Message)}
+	}
+	var data struct {
+		AuthToken string `json:"auth_token"`
+	}
+	if json.Unmarshal(a.Data, &data) != nil || data.AuthToken == "" {
+		return "", 0, &refusal{wire.NewOutcome(wire.Failed, "0", "no auth_token in the answer")}
+	}
+	return data.AuthToken, tokenLife, nil
+}
+
+// token is the account's access token, or the outcome for all tokens of a Send: nothing was sent.
+func (v *Vendor) token(ctx context.Context, c *Credentials) (string, *wire.Outcome) {
+	token, err := v.tokens.Get(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) })
+	if err == nil {
+		return token, nil
+	}
+	o := wire.NewOutcome(wire.Failed, "", err.Error())
+	var refused *refusal
+	var field *wire.FieldError
+	switch {
+	case errors.As(err, &field):
+		o = wire.NewOutcome(wire.Denied, "", err.Error())
+	case errors.As(err, &refused):
+		o = refused.outcome
+		if o.Status == wire.Unknown { // about the access token: no message was on its way
+			o.Status = wire.Failed
+		}
+	}
+	return "", &o
+}

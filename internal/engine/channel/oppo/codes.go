@@ -1,0 +1,65 @@
+package oppo
+
+import (
+	"strconv"
+	"time"
+
+	"borealis/internal/engine/channel/wire"
+)
+
+// Codes of OPPO that are treated on their own.
+const (
+	codeFlowControl      = -2
+	codeUnavailable      = -1
+	codeSuccess          = 0
+	codeInvalidToken     = 11
+	codeCallLimited      = 13
+	codeInvalidAppKey    = 14
+	codeMissingAppKey    = 15
+	codeInvalidSignature = 16
+	codeMissingSignature = 17
+	codeInvalidTimestamp = 19
+	codeMissingTimestamp = 18
+	codeBlacklisted      = 26
+	codeAccessDenied     = 27
+	codeAppDisabled      = 28
+	codeMissingToken     = 29
+	codeNoPermission     = 30
+	codeDuplicate        = 32
+	codeDailyLimit       = 33
+	codeTooFrequent      = 55
+	codeInvalidID        = 10000
+)
+
+// day is China Standard Time, in which OPPO counts days.
+var day = time.FixedZone("CST", 8*60*60)
+
+// outcome is what a code means. Codes that are not told apart say that this message is not taken: repeating it does not help.
+func (v *Vendor) outcome(code int, reason string) wire.Outcome {
+	o := wire.NewOutcome(wire.Rejected, strconv.Itoa(code), reason)
+	switch code {
+	case codeSuccess:
+		return wire.Outcome{Status: wire.Accepted}
+	case codeDuplicate: // the app_message_id was sent to this device before
+		o.Status = wire.Accepted
+	case codeUnavailable:
+		o.Status = wire.Failed
+	case codeFlowControl, codeCallLimited, codeTooFrequent:
+		o.Status = wire.Limited
+	case codeInvalidToken, codeMissingToken, codeInvalidAppKey, codeMissingAppKey, codeInvalidSignature, codeMissingSignature,
+		codeInvalidTimestamp, codeMissingTimestamp, codeBlacklisted, codeAccessDenied, codeAppDisabled, codeNoPermission:
+		o.Status = wire.Denied
+	case codeDailyLimit:
+		o.Status, o.After = wire.Quota, v.untilMidnight()
+	case codeInvalidID:
+		o.Status = wire.Invalid
+	}
+	return o
+}
+
+// untilMidnight is the time until OPPO's next day.
+func (v *Vendor) untilMidnight() time.Duration {
+	now := v.clock.Now().In(day)
+	y, m, d := now.Date()
+	return time.Date(y, m, d+1, 0, 0, 0, 0, day).Sub(now)
+}

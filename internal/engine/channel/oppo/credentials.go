@@ -1,0 +1,63 @@
+package oppo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"borealis/internal/engine/channel/wire"
+)
+
+// maxField bounds a field of credentials, in bytes.
+const maxField = 256
+
+// hosts are OPPO's, by the field `region`. Registration ids of devices bought in China work at the first two only.
+var hosts = map[string]string{
+	"cn":        "https://api.push.oppomobile.com",
+	"cn-heytap": "https://api-push-cn.heytapmobi.com",
+	"intl":      "https://api-intl.push.oppomobile.com",
+}
+
+// Credentials of an app at OPPO Push.
+type Credentials struct {
+	appID, appKey, masterSecret, host string
+	account                           string
+}
+
+// ID is the app key, which OPPO counts limits for.
+func (c *Credentials) ID() string { return c.appKey }
+
+// Parse reads {"app_key", "master_secret", "app_id", "region"}; the last two are optional.
+func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
+	var in struct {
+		AppID        string `json:"app_id"`
+		AppKey       string `json:"app_key"`
+		MasterSecret string `json:"master_secret"`
+		Region       string `json:"region"`
+	}
+	if err := wire.ReadCredentials(raw, &in); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct {
+		name, value string
+		needed      bool
+	}{{"app_id", in.AppID, false}, {"app_key", in.AppKey, true}, {"master_secret", in.MasterSecret, true}} {
+		switch {
+		case f.needed && f.value == "":
+			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
+		case len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces"}
+		}
+	}
+	if in.Region == "" {
+		in.Region = "cn"
+	}
+	host, ok := hosts[in.Region]
+	if !ok {
+		return nil, &wire.FieldError{Field: "region", Reason: "must be cn, cn-heytap or intl"}
+	}
+	sum := sha256.Sum256([]byte(in.AppKey + "\x00" + in.MasterSecret + "\x00" + host))
+	return &Credentials{
+		appID: in.AppID, appKey: in.AppKey, masterSecret: in.MasterSecret, host: host, account: hex.EncodeToString(sum[:]),
+	}, nil
+}

@@ -1,0 +1,195 @@
+package oppo
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"borealis/internal/engine/channel/wire"
+)
+
+// registrationID is the target_type of registration ids.
+const registrationID = 2
+
+// target is a message for one device.
+type target struct {
+	Type         int           `json:"target_type"`
+	Value        string        `json:"target_value"`
+	Notification *notification `json:"notification"`
+}
+
+// Send hands the message to OPPO.
+func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
+	n := len(tokens)
+	if n == 0 {
+		return nil
+	}
+	creds, ok := c.(*Credentials)
+	if !ok {
+		return wire.All(n, wire.NewOutcome(wire.Denied, "credentials", "are not OPPO's"))
+	}
+	note, refused := build(m)
+	if refused != nil {
+		return wire.All(n, refused.outcome)
+	}
+	for again := false; ; again = true {
+		token, failed := v.token(ctx, creds)
+		if failed != nil {
+			return wire.All(n, *failed)
+		}
+		outcomes, stale := v.push(ctx, creds, token, tokens, note)
+		if !stale || again {
+			return outcomes
+		}
+		v.tokens.Drop(creds.account, token) // once: it may have been revoked before its time
+	}
+}
+
+// push makes the calls for one access token and says whether OPPO no longer takes that.
+func (v *Vendor) push(ctx context.Context, c *Credentials, token string, tokens []wire.Token, n *notification) ([]wire.Outcome, bool) {
+	switch {
+	case n.Style == pictureStyle:
+		return v.broadcast(ctx, c, token, tokens, n)
+	case len(tokens) == 1:
+		return v.unicast(ctx, c, token, tokens[0], n)
+	}
+	return v.unicastBatch(ctx, c, token, tokens, n)
+}
+
+func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to wire.Token, n *notification) ([]wire.Outcome, bool) {
+	message, _ := json.Marshal(target{registrationID, to.Value, n}) // of a struct of texts and numbers
+	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast", url.Values{"auth_token": {token}, "message": {string(message)}})
+	if err != nil {
+		return v.undone(1, err), false
+	}
+	o := v.outcome(*a.Code, a.Message)
+	var data struct {
+		MessageID string `json:"messageId"`
+	}
+	if json.Unmarshal(a.Data, &data) == nil && o.Status == wire.Accepted {
+		o.VendorID = data.MessageID
+	}
+	return []wire.Outcome{o}, isStale(*a.Code)
+}
+
+func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
+	targets := make([]target, len(to))
+	for i := range to {
+		targets[i] = target{registrationID, to[i].Value, n}
+	}
+	messages, _ := json.Marshal(targets) // as above
+	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast_batch", url.Values{"auth_token": {token}, "messages": {string(messages)}})
+	if err != nil {
+		return v.undone(len(to), err), false
+	}
+	if *a.Code != codeSuccess {
+		return wire.All(len(to), v.outcome(*a.Code, a.Message)), isStale(*a.Code)
+	}
+	var results []struct {
+		MessageID      string `json:"messageId"`
+		RegistrationID string `json:"registrationId"`
+		ErrorCode      int    `json:"errorCode"`
+		ErrorMessage   string `json:"errorMessage"`
+	}
+	if json.Unmarshal(a.Data, &results) != nil {
+		return wire.All(len(to), wire.NewOutcome(wire.Unknown, "0", "the answer names no results")), false
+	}
+	found := make(map[string]wire.Outcome, len(results))
+	for _, r := range results {
+		o := v.outcome(r.ErrorCode, r.ErrorMessage)
+		if o.Status == wire.Accepted {
+			o.VendorID = r.MessageID
+		}
+		found[r.RegistrationID] = o
+	}
+	outcomes := wire.All(len(to), wire.NewOutcome(wire.Unknown, "0", "the answer does not name the device"))
+	for i := range to {
+		if o, ok := found[to[i].Value]; ok {
+			outcomes[i] = o
+		}
+	}
+	return outcomes, false
+}
+
+func (v *Vendor) broadcast(ctx context.Context, c *Credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
+	form := n.form()
+	form.Set("auth_token", token)
+	a, err := v.call(ctx, c, "/server/v1/message/notification/save_message_content", form)
+	if err != nil {
+		outcomes := v.undone(len(to), err)
+		for i := range outcomes {
+			if outcomes[i].Status == wire.Unknown { // saved or not, it was sent to nobody
+				outcomes[i].Status = wire.Failed
+			}
+		}
+		return outcomes, false
+	}
+	var saved struct {
+		MessageID string `json:"message_id"`
+	}
+	if *a.Code != codeSuccess {
+		return wire.All(len(to), v.outcome(*a.Code, a.Message)), isStale(*a.Code)
+	}
+	if json.Unmarshal(a.Data, &saved) != nil || saved.MessageID == "" {
+		return wire.All(len(to), wire.NewOutcome(wire.Failed, "0", "no message_id in the answer")), false
+	}
+	values := make([]string, len(to))
+	for i := range to {
+		values[i] = to[i].Value
+	}
+	a, err = v.call(ctx, c, "/server/v1/message/notification/broadcast", url.Values{
+		"auth_token": {token}, "message_id": {saved.MessageID}, "target_type": {strconv.Itoa(registrationID)}, "target_value": {strings.Join(values, ";")},
+	})
+	if err != nil {
+		return v.undone(len(to), err), false
+	}
+	if *a.Code != codeSuccess {
+		return wire.All(len(to), v.outcome(*a.Code, a.Message)), isStale(*a.Code)
+	}
+	return v.exceptions(a.Data, to, saved.MessageID), false
+}
+
+// exceptions reads the answer to a broadcast: who is not named under a code gets it.
+func (v *Vendor) exceptions(data json.RawMessage, to []wire.Token, messageID string) []wire.Outcome {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(data, &fields) // none: all got it
+	refused := make(map[string]wire.Outcome)
+	for key, value := range fields {
+		code, err := strconv.Atoi(key)
+		if err != nil {
+			continue // message_id, task_id
+		}
+		for _, id := range list(value) {
+			refused[id] = v.outcome(code, "")
+		}
+	}
+	outcomes := wire.All(len(to), wire.Outcome{Status: wire.Accepted, VendorID: messageID})
+	for i := range to {
+		if o, ok := refused[to[i].Value]; ok {
+			outcomes[i] = o
+		}
+	}
+	return outcomes
+}
+
+// list reads ids that OPPO writes as an array or as one text.
+func list(value json.RawMessage) []string {
+	var ids []string
+	if json.Unmarshal(value, &ids) == nil {
+		return ids
+	}
+	var text string
+	_ = json.Unmarshal(value, &text)
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '[' || r == ']' })
+}
+
+func (v *Vendor) undone(n int, err error) []wire.Outcome {
+	if refused, ok := err.(*refusal); ok { //nolint:errorlint // call returns nothing else
+		return wire.All(n, refused.outcome)
+	}
+	return wire.All(n, wire.Undelivered(err))
+}
+
+func isStale(code int) bool { return code == codeInvalidToken || code == codeMissingToken }
