@@ -2,12 +2,17 @@ package wire
 
 import "time"
 
-// shanghai is ahead of UTC by this many seconds, in summer too.
-const shanghai = 8 * 60 * 60
+// Shanghai is the time that phone makers in China count days and hours in: UTC+8, without summer time.
+func Shanghai(t time.Time) time.Time { return t.In(time.FixedZone("CST", 8*60*60)) }
 
-// UntilTomorrow is the time until midnight in Asia/Shanghai, when the Chinese vendors renew what an app may send on a day: more than 0 and at
-// most 24 hours.
-func UntilTomorrow(now time.Time) time.Duration {
-	const day = 24 * 60 * 60
-	return time.Duration(day-(now.Unix()+shanghai)%day) * time.Second
+// UntilHour is the time from now until the clock in Shanghai shows that full hour next; 0 is midnight, when daily quotas are renewed.
+// It is more than 0 and at most a day.
+func UntilHour(now time.Time, hour int) time.Duration {
+	local := Shanghai(now)
+	y, m, d := local.Date()
+	at := time.Date(y, m, d, hour, 0, 0, 0, local.Location())
+	if !at.After(local) {
+		at = at.AddDate(0, 0, 1)
+	}
+	return at.Sub(local)
 }

@@ -38,7 +38,7 @@ func TestQuotasAreRenewedAtMidnightInShanghai(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := wire.UntilTomorrow(now); got != want {
+		if got := wire.UntilHour(now, 0); got != want {
 			t.Errorf("%s: %v, want %v", at, got, want)
 		}
 	}

@@ -55,7 +55,7 @@ func (v *Vendor) outcome(a answer, c *credentials, regids []string) wire.Outcome
 	o := wire.NewOutcome(status, a.code, reason)
 	switch status {
 	case wire.Quota:
-		o.After = wire.UntilTomorrow(v.clock.Now())
+		o.After = wire.UntilHour(v.clock.Now(), 0)
 	case wire.Limited:
 		o.After = time.Second
 	}
