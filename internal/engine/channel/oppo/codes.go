@@ -2,7 +2,6 @@ package oppo
 
 import (
 	"strconv"
-	"time"
 
 	"borealis/internal/engine/channel/wire"
 )
@@ -31,9 +30,6 @@ const (
 	codeInvalidID        = 10000
 )
 
-// day is China Standard Time, in which OPPO counts days.
-var day = time.FixedZone("CST", 8*60*60)
-
 // outcome is what a code means. Codes that are not told apart say that this message is not taken: repeating it does not help.
 func (v *Vendor) outcome(code int, reason string) wire.Outcome {
 	o := wire.NewOutcome(wire.Rejected, strconv.Itoa(code), reason)
@@ -50,16 +46,9 @@ func (v *Vendor) outcome(code int, reason string) wire.Outcome {
 		codeInvalidTimestamp, codeMissingTimestamp, codeBlacklisted, codeAccessDenied, codeAppDisabled, codeNoPermission:
 		o.Status = wire.Denied
 	case codeDailyLimit:
-		o.Status, o.After = wire.Quota, v.untilMidnight()
+		o.Status, o.After = wire.Quota, wire.UntilHour(v.clock.Now(), 0)
 	case codeInvalidID:
 		o.Status = wire.Invalid
 	}
 	return o
-}
-
-// untilMidnight is the time until OPPO's next day.
-func (v *Vendor) untilMidnight() time.Duration {
-	now := v.clock.Now().In(day)
-	y, m, d := now.Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, day).Sub(now)
 }

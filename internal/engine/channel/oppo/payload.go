@@ -223,9 +223,8 @@ func (n *notification) parameters(m *wire.Message) *refusal {
 func (n *notification) form() url.Values {
 	saved := *n
 	saved.AppMessageID = ""
-	text, _ := json.Marshal(&saved) // of a struct of texts and numbers
 	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(text, &fields)
+	_ = json.Unmarshal(encode(&saved), &fields)
 	form := make(url.Values, len(fields))
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		var plain string
@@ -235,4 +234,13 @@ func (n *notification) form() url.Values {
 		form.Set(key, plain)
 	}
 	return form
+}
+
+// encode writes what is made of texts and numbers, which never fails.
+func encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return text
 }

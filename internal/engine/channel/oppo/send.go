@@ -59,7 +59,7 @@ func (v *Vendor) push(ctx context.Context, c *Credentials, token string, tokens 
 }
 
 func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to wire.Token, n *notification) ([]wire.Outcome, bool) {
-	message, _ := json.Marshal(target{registrationID, to.Value, n}) // of a struct of texts and numbers
+	message := encode(target{registrationID, to.Value, n})
 	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast", url.Values{"auth_token": {token}, "message": {string(message)}})
 	if err != nil {
 		return v.undone(1, err), false
@@ -69,7 +69,7 @@ func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to w
 		MessageID string `json:"messageId"`
 	}
 	if json.Unmarshal(a.Data, &data) == nil && o.Status == wire.Accepted {
-		o.VendorID = data.MessageID
+		o.VendorID = bounded(data.MessageID)
 	}
 	return []wire.Outcome{o}, isStale(*a.Code)
 }
@@ -79,7 +79,7 @@ func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string,
 	for i := range to {
 		targets[i] = target{registrationID, to[i].Value, n}
 	}
-	messages, _ := json.Marshal(targets) // as above
+	messages := encode(targets)
 	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast_batch", url.Values{"auth_token": {token}, "messages": {string(messages)}})
 	if err != nil {
 		return v.undone(len(to), err), false
@@ -100,7 +100,7 @@ func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string,
 	for _, r := range results {
 		o := v.outcome(r.ErrorCode, r.ErrorMessage)
 		if o.Status == wire.Accepted {
-			o.VendorID = r.MessageID
+			o.VendorID = bounded(r.MessageID)
 		}
 		found[r.RegistrationID] = o
 	}
@@ -165,7 +165,7 @@ func (v *Vendor) exceptions(data json.RawMessage, to []wire.Token, messageID str
 			refused[id] = v.outcome(code, "")
 		}
 	}
-	outcomes := wire.All(len(to), wire.Outcome{Status: wire.Accepted, VendorID: messageID})
+	outcomes := wire.All(len(to), wire.Outcome{Status: wire.Accepted, VendorID: bounded(messageID)})
 	for i := range to {
 		if o, ok := refused[to[i].Value]; ok {
 			outcomes[i] = o
@@ -193,3 +193,6 @@ func (v *Vendor) undone(n int, err error) []wire.Outcome {
 }
 
 func isStale(code int) bool { return code == codeInvalidToken || code == codeMissingToken }
+
+// bounded is what is kept of an id of OPPO's, which have 24 to 40 bytes.
+func bounded(id string) string { return wire.CutBytes(id, 128) }

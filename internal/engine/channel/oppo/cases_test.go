@@ -1,0 +1,16 @@
+package oppo_test
+
+import (
+	"testing"
+
+	"borealis/internal/engine/channel/oppo"
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/channel/wire/wiretest"
+)
+
+func newVendor(d wire.Deps) wire.Vendor { return oppo.New(d) }
+
+func TestTheWireIsAsTheCasesSay(t *testing.T) {
+	t.Parallel()
+	wiretest.Run(t, "testdata/cases/*.json", newVendor)
+}
