@@ -26,7 +26,9 @@ const (
 	codeNoPermission     = 30
 	codeDuplicate        = 32
 	codeDailyLimit       = 33
+	codeDailySaves       = 42
 	codeTooFrequent      = 55
+	codeGlobalLimit      = 69
 	codeInvalidID        = 10000
 )
 
@@ -40,12 +42,12 @@ func (v *Vendor) outcome(code int, reason string) wire.Outcome {
 		o.Status = wire.Accepted
 	case codeUnavailable:
 		o.Status = wire.Failed
-	case codeFlowControl, codeCallLimited, codeTooFrequent:
+	case codeFlowControl, codeCallLimited, codeTooFrequent, codeGlobalLimit:
 		o.Status = wire.Limited
 	case codeInvalidToken, codeMissingToken, codeInvalidAppKey, codeMissingAppKey, codeInvalidSignature, codeMissingSignature,
 		codeInvalidTimestamp, codeMissingTimestamp, codeBlacklisted, codeAccessDenied, codeAppDisabled, codeNoPermission:
 		o.Status = wire.Denied
-	case codeDailyLimit:
+	case codeDailyLimit, codeDailySaves:
 		o.Status, o.After = wire.Quota, wire.UntilHour(v.clock.Now(), 0)
 	case codeInvalidID:
 		o.Status = wire.Invalid
