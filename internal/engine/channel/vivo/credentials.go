@@ -1,0 +1,54 @@
+package vivo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"borealis/internal/engine/channel/wire"
+)
+
+// maxField bounds a field of credentials, in bytes.
+const maxField = 256
+
+// Credentials of an app at vivo Push.
+type Credentials struct {
+	appID                          json.Number
+	appKey, appSecret, packageName string
+	account                        string
+}
+
+// ID is the app id.
+func (c *Credentials) ID() string { return c.appID.String() }
+
+// Parse reads {"app_id", "app_key", "app_secret", "package_name"}; the last one is optional.
+func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
+	var in struct {
+		AppID       string `json:"app_id"`
+		AppKey      string `json:"app_key"`
+		AppSecret   string `json:"app_secret"`
+		PackageName string `json:"package_name"`
+	}
+	if err := wire.ReadCredentials(raw, &in); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct {
+		name, value string
+		needed      bool
+	}{{"app_id", in.AppID, true}, {"app_key", in.AppKey, true}, {"app_secret", in.AppSecret, true}, {"package_name", in.PackageName, false}} {
+		switch {
+		case f.needed && f.value == "":
+			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
+		case len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces"}
+		}
+	}
+	if len(in.AppID) > 18 || in.AppID[0] == '0' || strings.ContainsFunc(in.AppID, func(r rune) bool { return r < '0' || r > '9' }) {
+		return nil, &wire.FieldError{Field: "app_id", Reason: "must be a number"}
+	}
+	sum := sha256.Sum256([]byte(in.AppID + "\x00" + in.AppKey + "\x00" + in.AppSecret))
+	return &Credentials{
+		appID: json.Number(in.AppID), appKey: in.AppKey, appSecret: in.AppSecret, packageName: in.PackageName, account: hex.EncodeToString(sum[:]),
+	}, nil
+}
