@@ -133,8 +133,11 @@ func (c *core) mountFiles(mux *http.ServeMux) func(pattern string, app gate.Hand
 	}
 }
 
-// handle registers a route that reads credentials. call answers, or returns why it may not be made.
+// handle registers a route that reads credentials. call answers, or returns why it may not be made; the refusal is in the
+// envelope that the route has for its own.
 func handle(mux *http.ServeMux, pattern string, f family, call func(w http.ResponseWriter, r *http.Request, key, secret string) error) {
+	_, path, _ := strings.Cut(pattern, " ")
+	refuse := compat.ErrorWriterFor(path)
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {
 			// Some clients send a body where none belongs. Left unread, it would reset an HTTP/2 stream.
@@ -142,17 +145,17 @@ func handle(mux *http.ServeMux, pattern string, f family, call func(w http.Respo
 		}
 		key, secret, ok := compat.BasicAuth(r)
 		if !ok {
-			compat.WriteError(w, f.absent, nil)
+			refuse(w, f.absent, nil)
 			return
 		}
 		switch err := call(w, r, key, secret); {
 		case err == nil:
 		case errors.Is(err, gate.ErrUnknownApp), errors.Is(err, gate.ErrUnknownGroup), errors.Is(err, gate.ErrUnknownDeveloper):
-			compat.WriteError(w, f.unknown, nil)
+			refuse(w, f.unknown, nil)
 		case errors.Is(err, gate.ErrWrongSecret):
-			compat.WriteError(w, f.wrong, nil)
+			refuse(w, f.wrong, nil)
 		default:
-			compat.WriteError(w, err, gate.Refusal(err))
+			refuse(w, err, gate.Refusal(err))
 		}
 	})
 }

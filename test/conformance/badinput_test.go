@@ -206,6 +206,12 @@ func TestRefusedCredentials(t *testing.T) {
 			{body: "{"}, // before the body is looked at
 			{path: "/v3/push/validate", body: pushBody(x.rid, nil)},
 			{method: http.MethodGet, path: "/v3/push/cid"},
+			{method: http.MethodGet, path: "/v3/push/quota"},
+			// These four have the flat envelope.
+			{path: "/v3/push/template", body: with("id", "t")},
+			{path: "/v3/push/template/schedule/", body: "{"},
+			{path: "/v3/push_plan/create", body: with("name", "n")},
+			{method: http.MethodGet, path: "/v3/push_plan/list"},
 		}},
 		"device": {codes{7001, 7008, 400, 7004}, []request{
 			{method: http.MethodGet, path: "/v3/devices/" + x.rid},

@@ -74,6 +74,11 @@ func TestRateLimit(t *testing.T) {
 				}
 			}
 			if name == "push_rate" {
+				for _, path := range []string{"/v3/push/template", "/v3/push/template/schedule", "/v3/push_plan/create"} {
+					if a := send(t, n, x.app, request{path: path, body: "{}"}); a.status != http.StatusTooManyRequests || a.code != 2002 {
+						t.Errorf("%s: status %d, %s; want 429, 2002", path, a.status, a.body)
+					}
+				}
 				if a := send(t, n, x.app, request{body: pushBody(x.rid, nil)}); a.code != 2002 {
 					t.Errorf("push: status %d, %s; want 2002", a.status, a.body)
 				}
@@ -95,6 +100,9 @@ func TestAddressNotAllowed(t *testing.T) {
 		} else if rateOf(t, a).limit <= 0 {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
+	}
+	if a := send(t, x.n, x.app, request{method: http.MethodGet, path: "/v3/push_plan/list"}); a.status != http.StatusForbidden || a.code != 2004 {
+		t.Errorf("plans: status %d, %s; want 403, 2004", a.status, a.body)
 	}
 	forwarded := request{body: pushBody(x.rid, nil), header: map[string]string{"X-Forwarded-For": "10.1.2.3", "X-Real-Ip": "10.1.2.3", "Forwarded": "for=10.1.2.3"}}
 	if a := send(t, x.n, x.app, forwarded); a.code != 2004 {

@@ -165,6 +165,9 @@ func TestWrongMethod(t *testing.T) {
 		"/v3/push/cid":            {"DELETE", "GET"},
 		"/v3/push/1":              {"DELETE"},
 		"/v3/push/file":           {"DELETE", "POST"},
+		"/v3/push/template":       {"DELETE", "POST"},
+		"/v3/push_plan/list":      {"GET"},
+		"/v3/push_plan/update/":   {"PUT"},
 		"/v3/grouppush":           {"POST"},
 		"/v3/schedules":           {"GET", "POST"},
 		"/v3/schedules/x":         {"DELETE", "GET", "PUT"},
@@ -206,6 +209,7 @@ func TestUnknownPath(t *testing.T) {
 	for _, path := range []string{
 		"/v3", "/v3/", "/v3/nothing", "/v3/push/nothing/here", "/v3/tags/a/b", "/v3/devices", "/v3/devices/a/b", "/v3/aliases", "/v3/aliases/",
 		"/v1", "/v1/", "/v1/nothing", "/v3/../api", "/v3/report", "/v3/device",
+		"/v3/push/template/other/call", "/v3/push_plan/x",
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			for _, authorization := range []string{"", basic(app)} {

@@ -13,10 +13,10 @@ func Fallback(mux *http.ServeMux) http.Handler {
 		allowed := otherMethods(mux, r)
 		if len(allowed) > 0 {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			WriteError(w, Errorf(http.StatusMethodNotAllowed, methodCode(r.URL.Path), "Method not allowed."), nil)
+			ErrorWriterFor(r.URL.Path)(w, Errorf(http.StatusMethodNotAllowed, methodCode(r.URL.Path), "Method not allowed."), nil)
 			return
 		}
-		WriteError(w, Errorf(http.StatusNotFound, 1020, "The requested resource does not exist."), nil)
+		ErrorWriterFor(r.URL.Path)(w, Errorf(http.StatusNotFound, 1020, "The requested resource does not exist."), nil)
 	})
 }
 
