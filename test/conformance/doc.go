@@ -19,5 +19,5 @@
 // a try that fails when the bug has gone. Developers and groups are made in newFixture alone.
 //
 // The refusals of the HTTP surfaces, and that a refused call changes nothing, are in badinput_test.go,
-// badinput_device_test.go and limits_test.go.
+// badinput_device_test.go and limits_test.go; errortable_test.go has the vendor's tables of codes, and a call for each.
 package conformance

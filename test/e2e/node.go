@@ -4,6 +4,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -79,6 +80,70 @@ func (n *Node) Stop() {
 	if n.done != nil {
 		<-n.done
 		n.done = nil
+	}
+}
+
+// database opens the SQLite file of a core node beside the node.
+func (n *Node) database(t testing.TB) *sql.DB {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+filepath.Join(n.dataDir, "borealis.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// tables are those of the node's database.
+func tables(d *sql.DB) ([]string, error) {
+	rows, err := d.Query(`select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		out = append(out, name)
+	}
+	return out, rows.Err()
+}
+
+// Rows counts what a node with SQLite keeps, by table.
+func (n *Node) Rows(t testing.TB) map[string]int {
+	t.Helper()
+	d := n.database(t)
+	defer func() { _ = d.Close() }()
+	names, err := tables(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(map[string]int, len(names))
+	for _, name := range names {
+		var rows int
+		if err := d.QueryRow(`select count(*) from "` + name + `"`).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		out[name] = rows
+	}
+	return out
+}
+
+// Damage hides tables of a node with SQLite from it until the end of the test.
+func (n *Node) Damage(t testing.TB, names ...string) {
+	t.Helper()
+	rename := func(from, to string) {
+		d := n.database(t)
+		defer func() { _ = d.Close() }()
+		if _, err := d.Exec(`alter table "` + from + `" rename to "` + to + `"`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range names {
+		rename(name, "hidden_"+name)
+		t.Cleanup(func() { rename("hidden_"+name, name) })
 	}
 }
 

@@ -204,3 +204,30 @@ func FuzzCompatDevice(f *testing.F) {
 		}
 	})
 }
+
+// A call whose time is up changes nothing, and is told so in the code that clients try again on.
+func TestBusyIsToldInTheVendorsCode(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		n := newNode(t, d)
+		id := n.joined(1, audience.Android).RegistrationID
+		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+		defer cancel()
+		mux := http.NewServeMux()
+		n.CompatRoutes(func(pattern string, h CompatHandler) {
+			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { h(w, r, n.app(1)) })
+		})
+		for call, body := range map[string]string{"POST /v3/devices/" + id: `{"alias":"ann"}`, "GET /v3/devices/" + id: ""} {
+			method, path, _ := strings.Cut(call, " ")
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body)))
+			if want := `{"error":{"code":7030,"message":"busy, try again"}}`; w.Code != 503 || w.Body.String() != want {
+				t.Errorf("%s: %d %s", call, w.Code, w.Body)
+			}
+		}
+		w := httptest.NewRecorder()
+		if mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v3/devices/"+id, nil)); !strings.Contains(w.Body.String(), `"alias":""`) {
+			t.Errorf("the device has changed: %s", w.Body)
+		}
+	})
+}

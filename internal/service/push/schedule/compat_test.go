@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -306,6 +307,31 @@ func TestMutatedCallsAreAnswered(t *testing.T) {
 					t.Fatalf("%s %q: %d %s", call[0], body, status, text)
 				}
 			}
+		}
+	})
+}
+
+// A call whose time is up stores nothing, and is told so in the code that clients try again on.
+func TestTimeoutIsToldInTheVendorsCode(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		r := newRig(t, d)
+		before := r.stored()
+		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+		defer cancel()
+		for call, body := range map[string]string{
+			"POST /v3/schedules": `{"name":"n","enabled":true,"trigger":` + weekly + `,"push":` + hello + `}`,
+			"GET /v3/schedules":  "",
+		} {
+			method, path, _ := strings.Cut(call, " ")
+			w := httptest.NewRecorder()
+			r.mux.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body)))
+			if want := `{"error":{"code":8203,"message":"timeout, try again"}}`; w.Code != 503 || w.Body.String() != want {
+				t.Errorf("%s: %d %s", call, w.Code, w.Body)
+			}
+		}
+		if after := r.stored(); after != before {
+			t.Errorf("%d rows, want %d", after, before)
 		}
 	})
 }
