@@ -52,18 +52,22 @@ func (b *assembly) addPage(page statePage, split *splitPage) bool {
 			return false
 		}
 	}
-	return put(&s.joined, split.joined)
+	return put(&s.joined, split.joined) && put(&s.muted, split.muted)
 }
 
-// splitPage is what the states of a page say: how many devices are known, and which are joined, on which platform.
+// splitPage is what the states of a page say: how many devices are known, and which are joined, on which platform, and
+// muted.
 type splitPage struct {
-	known     int
-	joined    chunk
-	platforms [PlatformEnd]chunk
+	known         int
+	joined, muted chunk
+	platforms     [PlatformEnd]chunk
 }
 
 func (s *splitPage) split(states *page) {
-	var joined [PlatformEnd]*words
+	var (
+		joined [PlatformEnd]*words
+		muted  = new(words)
+	)
 	for v, state := range states {
 		if state == 0 {
 			continue
@@ -72,12 +76,15 @@ func (s *splitPage) split(states *page) {
 		if state&joinedBit == 0 {
 			continue
 		}
-		w := joined[state&^joinedBit]
+		w := joined[platformOf(state)]
 		if w == nil {
 			w = new(words)
-			joined[state&^joinedBit] = w
+			joined[platformOf(state)] = w
 		}
 		w.add(uint16(v))
+		if state&mutedBit != 0 {
+			muted.add(uint16(v))
+		}
 	}
 	all := new(words)
 	for p, w := range joined {
@@ -86,7 +93,7 @@ func (s *splitPage) split(states *page) {
 			s.platforms[p] = newChunk(w)
 		}
 	}
-	s.joined = newChunk(all)
+	s.joined, s.muted = newChunk(all), newChunk(muted)
 }
 
 // newChunk is a chunk in the form that its size calls for; w becomes part of it.

@@ -15,8 +15,10 @@ type Device struct {
 	Alias string
 	// Tags are ids of the app's dictionary, ascending.
 	Tags []uint32
-	// Joined devices are in audiences; others are only known.
+	// Joined devices are in audiences; others are only known: they have not connected yet, or take no pushes.
 	Joined bool
+	// Muted devices show no notifications.
+	Muted bool
 }
 
 // Change is what a transaction did to one device: the whole state before and after. Before is nil for a device that is
@@ -43,7 +45,7 @@ type entry struct {
 	kind entryKind
 	// Of a device: platform is 0 for one that is gone. Of a tag: id and name.
 	platform         Platform
-	joined           bool
+	joined, muted    bool
 	oldAlias, alias  string // equal: not changed
 	removed, added   []uint32
 	tag              uint32
@@ -63,6 +65,7 @@ const (
 const (
 	flagJoined = 1 << iota
 	flagAlias  // old and new alias follow
+	flagMuted
 )
 
 var errEntry = errors.New("audience: damaged log entry")
@@ -75,7 +78,7 @@ func deviceEntry(c Change) entry {
 	if c.After != nil {
 		after = *c.After
 	}
-	e := entry{kind: deviceChanged, platform: after.Platform, joined: after.Joined, oldAlias: before.Alias, alias: after.Alias}
+	e := entry{kind: deviceChanged, platform: after.Platform, joined: after.Joined, muted: after.Muted, oldAlias: before.Alias, alias: after.Alias}
 	e.aliasIsUnchanged = e.oldAlias == e.alias
 	e.removed, e.added = difference(before.Tags, after.Tags), difference(after.Tags, before.Tags)
 	return e
@@ -99,6 +102,9 @@ func (e entry) encode() []byte {
 		var flags byte
 		if e.joined {
 			flags |= flagJoined
+		}
+		if e.muted {
+			flags |= flagMuted
 		}
 		if !e.aliasIsUnchanged {
 			flags |= flagAlias
@@ -124,7 +130,7 @@ func decodeEntry(data []byte) (entry, error) {
 	case deviceChanged:
 		flags := r.byte()
 		e.platform = Platform(r.byte())
-		e.joined = flags&flagJoined != 0
+		e.joined, e.muted = flags&flagJoined != 0, flags&flagMuted != 0
 		e.aliasIsUnchanged = flags&flagAlias == 0
 		if !e.aliasIsUnchanged {
 			e.oldAlias, e.alias = r.string(), r.string()

@@ -2,9 +2,10 @@
 // of device ordinals.
 //
 // The truth about one device is its row, which package device owns. Here every app has its sets in memory — the joined
-// devices, those of each platform, each tag and each alias — loaded on first use and kept up to date from a log of
+// devices, those of each platform, each tag and each alias, and the muted ones — loaded on first use and kept up to date from a log of
 // changes that is written in the same transactions as the rows. A device is joined from its first authenticated
-// connection; before that it is known: it can be given tags and an alias, and is in no result of Evaluate.
+// connection; before that, and while it takes no pushes, it is known: it can be given tags and an alias, and is in no result
+// of Evaluate.
 //
 // A load reads the rows, or, in an app with many devices, the newest snapshot: the sets as the containers they consist
 // of in memory, in parts of about 64 kilobytes. Nodes that have an app loaded write one when its log has grown enough

@@ -6,7 +6,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// Expr says who is meant. The parts that are present are intersected, together with "joined" and Platforms; a part
+// Expr says who is meant. The parts that are present are intersected, together with "joined", Platforms and Unmuted; a part
 // without elements is not present.
 type Expr struct {
 	// All is everybody; it adds nothing to the other parts.
@@ -21,6 +21,8 @@ type Expr struct {
 	HasOrdinals bool
 	// Platforms the devices run on; 0 is none.
 	Platforms PlatformSet
+	// Unmuted leaves out devices that show no notifications.
+	Unmuted bool
 }
 
 // Target is one device of a small result.
@@ -79,13 +81,13 @@ func (x *Index) EvaluateSmall(app int64, e Expr, buf []Target, limit int) ([]Tar
 	defer s.mu.RUnlock()
 	out := buf
 	for _, o := range s.sets.candidates(e, few[:0]) {
-		if !s.sets.matches(o, e.Platforms) {
+		if !s.sets.matches(o, &e) {
 			continue
 		}
 		if len(out)-len(buf) == limit {
 			return buf, false
 		}
-		out = append(out, Target{Ordinal: o, Platform: Platform(s.sets.state(o) &^ joinedBit)})
+		out = append(out, Target{Ordinal: o, Platform: platformOf(s.sets.state(o))})
 	}
 	return out, true
 }
@@ -127,10 +129,10 @@ func sorted(list []uint32) []uint32 {
 	return slices.Compact(list)
 }
 
-// matches says whether a device is joined and runs on one of the platforms.
-func (s *sets) matches(ordinal uint32, platforms PlatformSet) bool {
+// matches says whether a device is joined, runs on one of the platforms, and shows notifications if it must.
+func (s *sets) matches(ordinal uint32, e *Expr) bool {
 	state := s.state(ordinal)
-	return state&joinedBit != 0 && platforms.Has(Platform(state&^joinedBit))
+	return state&joinedBit != 0 && e.Platforms.Has(platformOf(state)) && !(e.Unmuted && state&mutedBit != 0)
 }
 
 // list evaluates an expression that names devices one by one.
@@ -146,7 +148,7 @@ func (s *sets) list(e Expr) []uint32 {
 	return slices.DeleteFunc(s.candidates(e, nil), func(o uint32) bool {
 		has := func(t *set) bool { return t.has(o) }
 		hasNot := func(t *set) bool { return !t.has(o) }
-		return !s.matches(o, e.Platforms) || len(e.Tag) > 0 && !slices.ContainsFunc(tag, has) ||
+		return !s.matches(o, &e) || len(e.Tag) > 0 && !slices.ContainsFunc(tag, has) ||
 			slices.ContainsFunc(and, hasNot) || slices.ContainsFunc(not, has)
 	})
 }

@@ -40,7 +40,7 @@ func TestOtherNodeIsWoken(t *testing.T) {
 	go func() { done <- follower.Run(ctx) }()
 	// The subscription exists at some time after Run began, so changes go on until one is followed.
 	deadline := time.Now().Add(20 * time.Second)
-	for n := uint32(1); !joined(follower, w.app, 1); n++ {
+	for n := uint32(1); !follower.Joined(w.app, 1); n++ {
 		if time.Now().After(deadline) {
 			t.Fatal("the change did not arrive")
 		}
@@ -153,7 +153,7 @@ func TestSyncSeesWhatWasCommitted(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					if !joined(reader, app, o) {
+					if !reader.Joined(app, o) {
 						t.Errorf("device %d is committed and not seen", o)
 					}
 				}
@@ -201,7 +201,7 @@ func TestFailedReadingIsRepeated(t *testing.T) {
 		t.Errorf("damaged: %v", err)
 	}
 	exec(`update audience_log set change = $1`, good)
-	if err := x.Sync(ctx, 1); err != nil || !joined(x, 1, 5) {
+	if err := x.Sync(ctx, 1); err != nil || !x.Joined(1, 5) {
 		t.Errorf("repaired: %v", err)
 	}
 }
@@ -252,15 +252,4 @@ func TestMaintainKeepsTheNewest(t *testing.T) {
 			t.Errorf("after two: %d entries from %d", n, first)
 		}
 	})
-}
-
-// joined tells whether the index knows the device as joined.
-func joined(x *Index, app int64, ordinal uint32) bool {
-	s := x.view(app)
-	if s == nil {
-		return false
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.sets.state(ordinal)&joinedBit != 0
 }

@@ -30,6 +30,9 @@ func (s *sets) plan(e Expr) plan {
 		}
 	}
 	p.not = s.some(e.TagNot)
+	if e.Unmuted && s.muted.n > 0 {
+		p.not = append(p.not, &s.muted)
+	}
 	slices.SortFunc(p.all, func(a, b *set) int { return len(a.keys) - len(b.keys) })
 	return p
 }

@@ -14,8 +14,31 @@ func (x *Index) PlatformOf(app int64, ordinal uint32) (Platform, bool) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	p := Platform(s.sets.state(ordinal) &^ joinedBit)
+	p := platformOf(s.sets.state(ordinal))
 	return p, p != 0
+}
+
+// Joined tells whether a device is in audiences.
+func (x *Index) Joined(app int64, ordinal uint32) bool {
+	s := x.view(app)
+	if s == nil {
+		return false
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sets.state(ordinal)&joinedBit != 0
+}
+
+// KeepJoined takes devices out of a set that are not in audiences.
+func (x *Index) KeepJoined(app int64, set *roaring.Bitmap) {
+	s := x.view(app)
+	if s == nil {
+		return
+	}
+	s.mu.RLock()
+	joined := x.export(&s.sets.joined)
+	s.mu.RUnlock()
+	set.And(joined)
 }
 
 // Known returns those of the ordinals that belong to a device, joined or not, in their order, in the same array.

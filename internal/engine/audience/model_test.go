@@ -60,7 +60,7 @@ func (m *model) evaluate(app int64, e Expr) []uint32 {
 		has := func(name string) bool { return tags[name] }
 		hasNot := func(name string) bool { return !tags[name] }
 		switch {
-		case !d.Joined, !e.Platforms.Has(d.Platform),
+		case !d.Joined, !e.Platforms.Has(d.Platform), e.Unmuted && d.Muted,
 			len(e.Tag) > 0 && !slices.ContainsFunc(e.Tag, has),
 			slices.ContainsFunc(e.TagAnd, hasNot),
 			slices.ContainsFunc(e.TagNot, has),
@@ -183,6 +183,7 @@ func drawExpr(t *rapid.T) Expr {
 		e = Expr{Alias: some("alias", aliasNames[1:]), Ordinals: rapid.SliceOfN(rapid.SampledFrom(ordinals), 0, 6).Draw(t, "ordinals")}
 	}
 	e.Platforms = AllPlatforms
+	e.Unmuted = rapid.Bool().Draw(t, "unmuted")
 	if rapid.Bool().Draw(t, "some platforms") {
 		e.Platforms = PlatformSet(rapid.Uint16Range(0, uint16(AllPlatforms)).Draw(t, "platforms")) & AllPlatforms
 	}
@@ -225,7 +226,7 @@ func (w *world) check(t *rapid.T, x *Index) {
 	live := map[string]bool{}
 	for _, o := range ordinals {
 		d, known := w.model.devices[w.app][o]
-		if joined(x, w.app, o) != d.Joined {
+		if x.Joined(w.app, o) != d.Joined {
 			t.Fatalf("device %d joined: %v", o, !d.Joined)
 		}
 		if p, ok := x.PlatformOf(w.app, o); ok != known || p != d.Platform {
@@ -274,6 +275,11 @@ func (w *world) check(t *rapid.T, x *Index) {
 	if !again.Equals(everybody) {
 		t.Fatalf("parts %v, whole %v", again, everybody)
 	}
+	all := roaring.New()
+	all.AddRange(0, 200_000)
+	if x.KeepJoined(w.app, all); !all.Equals(everybody) {
+		t.Fatalf("kept %v, joined %v", all, everybody)
+	}
 }
 
 // Random changes, undone ones too, through random nodes, with restarts and trimmed logs: every index agrees with the
@@ -296,7 +302,7 @@ func TestIndexAgreesWithModel(t *testing.T) {
 				switch rapid.SampledFrom([]string{"set", "set", "set", "set", "undo", "end", "drop", "restart", "trim", "check"}).Draw(t, "step") {
 				case "set", "undo":
 					to := &Device{Platform: rapid.SampledFrom([]Platform{Android, IOS, Web}).Draw(t, "platform"),
-						Alias: rapid.SampledFrom(aliasNames).Draw(t, "alias"), Joined: rapid.IntRange(0, 3).Draw(t, "pending") > 0}
+						Alias: rapid.SampledFrom(aliasNames).Draw(t, "alias"), Joined: rapid.IntRange(0, 3).Draw(t, "pending") > 0, Muted: rapid.Bool().Draw(t, "muted")}
 					tags := rapid.SliceOfNDistinct(rapid.SampledFrom(tagNames), 0, 4, rapid.ID[string]).Draw(t, "tags")
 					w.change(t, w.x[i], rapid.SampledFrom(ordinals).Draw(t, "ordinal"), to, tags, rapid.IntRange(0, 4).Draw(t, "undo") == 0)
 				case "end":
@@ -333,7 +339,7 @@ func TestEntryRoundTrip(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
 				return nil
 			}
-			return &Device{Ordinal: 1, Platform: rapid.SampledFrom([]Platform{Android, IoT}).Draw(t, "p"), Alias: rapid.String().Draw(t, "alias"), Tags: ids.Draw(t, "tags"), Joined: rapid.Bool().Draw(t, "joined")}
+			return &Device{Ordinal: 1, Platform: rapid.SampledFrom([]Platform{Android, IoT}).Draw(t, "p"), Alias: rapid.String().Draw(t, "alias"), Tags: ids.Draw(t, "tags"), Joined: rapid.Bool().Draw(t, "joined"), Muted: rapid.Bool().Draw(t, "muted")}
 		}
 		want := deviceEntry(Change{d(), d()})
 		if want.aliasIsUnchanged {
@@ -351,7 +357,7 @@ func TestEntryRoundTrip(t *testing.T) {
 }
 
 func FuzzDecodeEntry(f *testing.F) {
-	f.Add(deviceEntry(Change{nil, &Device{Ordinal: 1, Platform: IOS, Alias: "a", Tags: []uint32{1, 5}, Joined: true}}).encode())
+	f.Add(deviceEntry(Change{nil, &Device{Ordinal: 1, Platform: IOS, Alias: "a", Tags: []uint32{1, 5}, Joined: true, Muted: true}}).encode())
 	f.Add(entry{kind: tagDefined, tag: 7, name: "vip"}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := decodeEntry(data)

@@ -28,7 +28,7 @@ const (
 )
 
 // snapshotFormat is raised when pieces change their meaning; other snapshots are not read.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 var errPart = errors.New("damaged part of a snapshot")
 
@@ -190,7 +190,8 @@ func (r *reader) page() *page {
 	p := new(page)
 	copy(p[:], r.take(int(n)))
 	for _, state := range p {
-		if state != 0 && (state&^joinedBit == 0 || Platform(state&^joinedBit) >= PlatformEnd) {
+		p := platformOf(state)
+		if state != 0 && (p == 0 || p >= PlatformEnd || state != stateOf(p, state&joinedBit != 0, state&mutedBit != 0)) {
 			r.bad = true
 		}
 	}

@@ -39,7 +39,7 @@ func TestPartRoundTrip(t *testing.T) {
 			case 1:
 				p := new(page)
 				for range rapid.IntRange(0, 50).Draw(t, "devices") {
-					p[rapid.Uint16().Draw(t, "device")] = rapid.Uint8Range(1, uint8(IoT)).Draw(t, "platform") | rapid.SampledFrom([]uint8{0, joinedBit}).Draw(t, "joined")
+					p[rapid.Uint16().Draw(t, "device")] = rapid.Uint8Range(1, uint8(IoT)).Draw(t, "platform") | rapid.SampledFrom([]uint8{0, joinedBit, joinedBit | mutedBit}).Draw(t, "joined")
 				}
 				want.pages = append(want.pages, statePage{key, p})
 				data = appendPage(data, int(key), p)
@@ -91,7 +91,7 @@ func FuzzReadPart(f *testing.F) {
 	b := newBucket(0, 1, 0)
 	b.insert(1, "alias", 1, 2, 3)
 	p := new(page)
-	p[7], p[8] = uint8(Android)|joinedBit, uint8(Web)
+	p[7], p[8], p[9] = uint8(Android)|joinedBit, uint8(Web), uint8(IOS)|joinedBit|mutedBit
 	f.Add(appendTagChunk(appendPage(nil, 0, p), 1, 3, c))
 	f.Add(appendCrowdChunk(appendBucket(nil, b), "crowd", 3, c))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,7 +1,7 @@
 package audience
 
-// sets is the memory of one app. The sets of tags and the aliases contain known devices, joined or not; joined and
-// platforms only joined ones.
+// sets is the memory of one app. The sets of tags and the aliases contain known devices, joined or not; joined,
+// platforms and muted only joined ones.
 type sets struct {
 	// pos is the position in the log up to which entries are contained.
 	pos int64
@@ -10,17 +10,38 @@ type sets struct {
 	pages     []*page
 	joined    set
 	platforms [PlatformEnd]set
-	tags      map[uint32]*tagSet
-	ids       map[string]uint32
-	aliases   *aliases
+	// muted are the joined ones that show no notifications.
+	muted   set
+	tags    map[uint32]*tagSet
+	ids     map[string]uint32
+	aliases *aliases
 	// known is the number of known devices.
 	known int
 }
 
-// page holds the state of 65,536 devices: platform, and joinedBit; 0 is unknown.
+// page holds the state of 65,536 devices: platform, joinedBit and mutedBit; 0 is unknown.
 type page [1 << 16]uint8
 
-const joinedBit = 0x80
+// Bits of a state. mutedBit is there only with joinedBit.
+const (
+	joinedBit    = 0x80
+	mutedBit     = 0x40
+	platformBits = 0x0f
+)
+
+// platformOf is the platform in a state, 0 for none.
+func platformOf(state uint8) Platform { return Platform(state & platformBits) }
+
+// stateOf is the state of a device; platform 0: unknown.
+func stateOf(p Platform, joined, muted bool) uint8 {
+	state := uint8(p)
+	if joined && p != 0 {
+		if state |= joinedBit; muted {
+			state |= mutedBit
+		}
+	}
+	return state
+}
 
 type tagSet struct {
 	name string
@@ -30,6 +51,7 @@ type tagSet struct {
 // pack gives back the memory that a load from rows does not use in the end.
 func (s *sets) pack() {
 	s.joined.pack()
+	s.muted.pack()
 	for i := range s.platforms {
 		s.platforms[i].pack()
 	}
@@ -54,12 +76,8 @@ func (s *sets) state(ordinal uint32) uint8 {
 	return s.pages[n][ordinal&0xffff]
 }
 
-// place sets platform (0: unknown) and joined of a device.
-func (s *sets) place(ordinal uint32, p Platform, joined bool) {
-	state := uint8(p)
-	if joined && p != 0 {
-		state |= joinedBit
-	}
+// place sets the state of a device.
+func (s *sets) place(ordinal uint32, state uint8) {
 	old := s.state(ordinal)
 	if old == state {
 		return
@@ -80,11 +98,17 @@ func (s *sets) place(ordinal uint32, p Platform, joined bool) {
 	}
 	if old&joinedBit != 0 {
 		s.joined.remove(ordinal)
-		s.platforms[old&^joinedBit].remove(ordinal)
+		s.platforms[platformOf(old)].remove(ordinal)
 	}
 	if state&joinedBit != 0 {
 		s.joined.add(ordinal)
-		s.platforms[p].add(ordinal)
+		s.platforms[platformOf(state)].add(ordinal)
+	}
+	switch {
+	case state&mutedBit != 0:
+		s.muted.add(ordinal)
+	case old&mutedBit != 0:
+		s.muted.remove(ordinal)
 	}
 }
 
@@ -106,7 +130,7 @@ func (s *sets) drop(id uint32) {
 
 // load adds a device read from its row.
 func (s *sets) load(d Device) {
-	s.place(d.Ordinal, d.Platform, d.Joined)
+	s.place(d.Ordinal, stateOf(d.Platform, d.Joined, d.Muted))
 	if d.Alias != "" {
 		s.aliases.bind(d.Alias, d.Ordinal)
 	}
@@ -126,7 +150,7 @@ func (s *sets) apply(pos int64, ordinal uint32, e entry) {
 	case tagDropped:
 		s.drop(e.tag)
 	case deviceChanged:
-		s.place(ordinal, e.platform, e.joined)
+		s.place(ordinal, stateOf(e.platform, e.joined, e.muted))
 		if !e.aliasIsUnchanged {
 			if e.oldAlias != "" {
 				s.aliases.unbind(e.oldAlias, ordinal)

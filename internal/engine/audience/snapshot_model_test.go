@@ -85,7 +85,7 @@ func TestSnapshotsAgreeWithModel(t *testing.T) {
 				switch step := rapid.SampledFrom(steps).Draw(t, "step"); step {
 				case "set":
 					to := &Device{Platform: rapid.SampledFrom([]Platform{Android, IOS, Web}).Draw(t, "platform"),
-						Alias: rapid.SampledFrom(aliasNames).Draw(t, "alias"), Joined: rapid.IntRange(0, 3).Draw(t, "pending") > 0}
+						Alias: rapid.SampledFrom(aliasNames).Draw(t, "alias"), Joined: rapid.IntRange(0, 3).Draw(t, "pending") > 0, Muted: rapid.Bool().Draw(t, "muted")}
 					tags := rapid.SliceOfNDistinct(rapid.SampledFrom(tagNames), 0, 4, rapid.ID[string]).Draw(t, "tags")
 					w.change(t, x, rapid.SampledFrom(ordinals).Draw(t, "ordinal"), to, tags, false)
 				case "end":

@@ -8,7 +8,7 @@
 // device_import_head (how many, and the number of the last change). Events: deviceevent, published by who sets the hooks.
 //
 // A device is pending from its registration, joined from its first authenticated contact, and gone at its end. One that
-// stays pending for 24 h is deleted. A row that is gone keeps nothing personal; its ordinal is never used again.
+// stays pending for 24 h is deleted. A joined device whose push is switched off is in no audience. A row that is gone keeps nothing personal; its ordinal is never used again.
 //
 // Moving over from another push service. Import makes its devices known under the ids they have there. An imported
 // device is in audiences and is owed messages, but nobody can connect as one: there is no secret. Registering with

@@ -81,7 +81,7 @@ func (e *editor) rows(ctx context.Context, ordinals []uint32, change func(*row) 
 }
 
 func same(a, b *audience.Device) bool {
-	return a.Platform == b.Platform && a.Alias == b.Alias && a.Joined == b.Joined && slices.Equal(a.Tags, b.Tags)
+	return a.Platform == b.Platform && a.Alias == b.Alias && a.Joined == b.Joined && a.Muted == b.Muted && slices.Equal(a.Tags, b.Tags)
 }
 
 // setAlias binds or, with "", unbinds.

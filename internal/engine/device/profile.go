@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/gate"
 )
 
@@ -45,9 +46,11 @@ type ProfileChange struct {
 	AliasSignature string
 	Mobile         *string // "" clears
 	// Attributes are merged; a nil value deletes.
-	Attributes           map[string]*string
-	Timezone             *string
-	PushEnabled          *bool
+	Attributes map[string]*string
+	Timezone   *string
+	// PushEnabled: false takes the device out of all audiences, and what it is owed waits.
+	PushEnabled *bool
+	// NotificationsEnabled: whether the device shows notifications.
 	NotificationsEnabled *bool
 	Silence              *Silence // an empty one clears
 	Consent              *Consent
@@ -120,14 +123,33 @@ func (r *Registry) SetProfile(ctx context.Context, app *gate.App, ordinal uint32
 			return fmt.Errorf("device: seal mobile number: %w", err)
 		}
 	}
-	return r.edit(ctx, app, []uint32{ordinal}, func(ctx context.Context, e *editor) (func(*row) error, error) {
+	var switchedOn bool
+	err := r.edit(ctx, app, []uint32{ordinal}, func(ctx context.Context, e *editor) (func(*row) error, error) {
 		return func(w *row) error {
 			if c.Mobile != nil {
 				w.mobile, w.verified = mobile, mobile != "" && by == ByServer
 			}
-			return e.apply(ctx, w, c)
+			off := !w.push
+			err := e.apply(ctx, w, c)
+			switchedOn = off && w.push
+			return err
 		}, nil
 	})
+	if err == nil && switchedOn {
+		r.offer(app.ID, ordinal)
+	}
+	return err
+}
+
+// offer lets a device that takes pushes again have what it is owed, if it is connected. A lost order is made good when it
+// connects.
+func (r *Registry) offer(app int64, ordinal uint32) {
+	if r.Bus == nil {
+		return
+	}
+	if err := r.Bus.Publish(edgewire.SubjectOffer, edgewire.Offer{App: app, Ordinals: []uint32{ordinal}}); err != nil {
+		r.Log.Warn("device not offered what it is owed", "app", app, "err", err)
+	}
 }
 
 // apply writes all of a change but the mobile number into a row.

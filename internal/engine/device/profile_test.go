@@ -27,14 +27,14 @@ func TestProfileSurvivesRestart(t *testing.T) {
 		n := newNode(t, d)
 		dev := n.joined(1, audience.Android)
 		change := ProfileChange{Tags: &Tags{Add: []string{"b", "a", "a"}}, Alias: new("u1"), Mobile: new("+8613800000000"),
-			Attributes: map[string]*string{"k": new("v"), "x": new("y")}, Timezone: new("Asia/Shanghai"), PushEnabled: new(false),
+			Attributes: map[string]*string{"k": new("v"), "x": new("y")}, Timezone: new("Asia/Shanghai"), NotificationsEnabled: new(false),
 			Silence: &Silence{"22:00", "08:00"}, Consent: &Consent{Version: "1", Purposes: []string{"push"}}}
 		if err := n.set(1, dev.Ordinal, change); err != nil {
 			t.Fatal(err)
 		}
 		n = n.restart()
 		want := Profile{Platform: audience.Android, Tags: []string{"a", "b"}, Alias: "u1", Mobile: "+8613800000000", MobileVerified: true,
-			Attributes: map[string]string{"k": "v", "x": "y"}, Info: Info{Timezone: "Asia/Shanghai"}, NotificationsEnabled: true,
+			Attributes: map[string]string{"k": "v", "x": "y"}, Info: Info{Timezone: "Asia/Shanghai"}, PushEnabled: true,
 			Silence: &Silence{"22:00", "08:00"}, Consent: &Consent{Version: "1", Purposes: []string{"push"}}}
 		same := func(a, b Profile) bool {
 			show := func(p Profile) string {

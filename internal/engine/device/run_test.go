@@ -2,13 +2,16 @@ package device
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"borealis/internal/engine/audience"
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/bus"
+	"borealis/internal/kernel/bus/bustest"
 	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
 )
 
@@ -70,6 +73,78 @@ func TestEndOfDeviceEndsItsConnection(t *testing.T) {
 			t.Fatal("no order to end the connection")
 		}
 	}
+}
+
+// A device that switches push off leaves the audiences, and is offered what it is owed when it switches it on; one that
+// shows no notifications is left out by who asks for that. Both hold for who reads the rows too.
+func TestSwitches(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		b := bustest.Open(t, "")
+		offers := make(chan edgewire.Offer, 4)
+		if _, err := b.Subscribe(edgewire.SubjectOffer, "", func(m *bus.Msg) {
+			var o edgewire.Offer
+			if err := m.Decode(&o); err != nil {
+				t.Error(err)
+			}
+			offers <- o
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		n := newNode(t, d)
+		n.Bus = b
+		dev, other := n.joined(1, audience.IOS), n.joined(1, audience.IOS)
+		set := func(c ProfileChange) {
+			t.Helper()
+			if err := n.SetProfile(ctx, n.app(1), dev.Ordinal, c, ByDevice); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check := func(all, unmuted bool) {
+			t.Helper()
+			for _, who := range []*node{n, n.restart()} {
+				for e, in := range map[bool]bool{false: all, true: unmuted} {
+					want := []uint32{other.Ordinal}
+					if in {
+						want = []uint32{dev.Ordinal, other.Ordinal}
+					}
+					if got := who.who(1, audience.Expr{All: true, Unmuted: e}); !slices.Equal(got, want) {
+						t.Errorf("unmuted %v: %v, want %v", e, got, want)
+					}
+				}
+				if who.Audience.Joined(1, dev.Ordinal) != all {
+					t.Errorf("in audiences: %v", !all)
+				}
+			}
+		}
+		check(true, true)
+		set(ProfileChange{NotificationsEnabled: new(false)})
+		check(true, false)
+		set(ProfileChange{PushEnabled: new(false)})
+		check(false, false)
+		if ids, err := n.Lookup(ctx, n.app(1), []string{dev.RegistrationID}); err != nil || ids[0] != dev.Ordinal {
+			t.Errorf("the device is not known any more: %v, %v", ids, err)
+		}
+		set(ProfileChange{NotificationsEnabled: new(true), PushEnabled: new(true)})
+		check(true, true)
+		set(ProfileChange{PushEnabled: new(true)}) // nothing new, no offer
+		select {
+		case o := <-offers:
+			if o.App != 1 || !slices.Equal(o.Ordinals, []uint32{dev.Ordinal}) {
+				t.Errorf("offered %+v", o)
+			}
+		case <-ctx.Done():
+			t.Fatal("no offer")
+		}
+		if err := b.Flush(ctx); err != nil || len(offers) > 0 {
+			t.Errorf("%d more offers, %v", len(offers), err)
+		}
+	})
 }
 
 func BenchmarkConnect(b *testing.B) {

@@ -49,8 +49,10 @@ type row struct {
 	lastSeen    int64
 }
 
+// device is the row as the audience knows it. A device that has switched push off is like one that never joined.
 func (w *row) device() *audience.Device {
-	return &audience.Device{Ordinal: w.ordinal, Platform: w.platform, Alias: w.alias, Tags: w.tags, Joined: w.state.inAudience()}
+	return &audience.Device{Ordinal: w.ordinal, Platform: w.platform, Alias: w.alias, Tags: w.tags,
+		Joined: w.state.inAudience() && w.push, Muted: !w.notify}
 }
 
 const rowColumns = `ordinal, platform, state, generation, install_hash, package, model, os_version, app_version, sdk_version,
@@ -165,7 +167,7 @@ func (s *Rows) EachDevice(ctx context.Context, app int64, fn func(audience.Devic
 
 // someDevices reads a batch after an ordinal, and returns the last ordinal of it and how many devices it had.
 func (s *Rows) someDevices(ctx context.Context, app, after int64, fn func(audience.Device) error) (last int64, n int, err error) {
-	rows, err := s.db.Query(ctx, `select ordinal, platform, state, alias, tags from device_device
+	rows, err := s.db.Query(ctx, `select ordinal, platform, state, alias, tags, push_enabled, notifications_enabled from device_device
 		where app_id = $1 and ordinal > $2 and state <> 3 order by ordinal limit $3`, app, after, s.batch)
 	if err != nil {
 		return 0, 0, fmt.Errorf("device: read all: %w", err)
@@ -173,17 +175,18 @@ func (s *Rows) someDevices(ctx context.Context, app, after int64, fn func(audien
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var (
-			d    audience.Device
-			st   state
-			tags []byte
+			d            audience.Device
+			st           state
+			tags         []byte
+			push, notify bool
 		)
-		if err := rows.Scan(&d.Ordinal, &d.Platform, &st, &d.Alias, &tags); err != nil {
+		if err := rows.Scan(&d.Ordinal, &d.Platform, &st, &d.Alias, &tags, &push, &notify); err != nil {
 			return 0, 0, fmt.Errorf("device: read all: %w", err)
 		}
 		if d.Tags, err = audience.UnpackTags(tags); err != nil {
 			return 0, 0, fmt.Errorf("device: read %d: %w", d.Ordinal, err)
 		}
-		d.Joined = st.inAudience()
+		d.Joined, d.Muted = st.inAudience() && push, !notify
 		if err := fn(d); err != nil {
 			return 0, 0, err
 		}

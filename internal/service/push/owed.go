@@ -30,7 +30,7 @@ type due struct {
 }
 
 // Owed answers what a device is owed, oldest first. Right after CONNECT the newest N of the app's setting are chosen
-// and older ones are settled as displaced.
+// and older ones are settled as displaced. A device that has switched push off is told only what to take off its screen.
 func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Owed, error) {
 	app := s.gate.AppByID(r.App)
 	if app == nil {
@@ -58,10 +58,17 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 	if err := s.loadRecentWides(ctx, r.App, now); err != nil {
 		return edgewire.Owed{}, err
 	}
+	off, err := s.switchedOff(ctx, r.App, r.Ordinal)
+	if err != nil {
+		return edgewire.Owed{}, err
+	}
 	wides := s.owedWides(r.App, r.Ordinal, now, r.Reload)
 	isOrder := func(d due) bool { return d.Kind != kindPush }
 	list = mergeByAge(list, slices.DeleteFunc(slices.Clone(wides), isOrder))
 	orders = mergeByAge(orders, slices.DeleteFunc(wides, func(d due) bool { return !isOrder(d) }))
+	if off {
+		list, choose = nil, false
+	}
 	if choose && len(list) > keep {
 		displaced := list[:len(list)-keep]
 		list = list[len(list)-keep:]
@@ -75,6 +82,18 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 		err = lease.ErrLost
 	}
 	return out, err
+}
+
+// switchedOff tells whether a device takes no pushes. That one which is connected is not in audiences can also mean that this
+// node has not heard of its joining yet, so that is asked before it is believed.
+func (s *Service) switchedOff(ctx context.Context, app int64, ordinal uint32) (bool, error) {
+	if s.audience.Joined(app, ordinal) {
+		return false, nil
+	}
+	if err := s.audience.Sync(ctx, app); err != nil {
+		return false, fmt.Errorf("push: audience: %w", err)
+	}
+	return !s.audience.Joined(app, ordinal), nil
 }
 
 // owedRows lists what the rows of a kind of messages owe a device, oldest first: the newest if they are chosen.

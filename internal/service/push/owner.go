@@ -101,8 +101,12 @@ func (s *Service) rebroadcast(w *wide) error {
 	return s.broadcastTo(w, owed)
 }
 
-// broadcastTo sends a wide message to those of its targets that are in a set.
+// broadcastTo sends a wide message to those of its targets that are in a set, and takes those out of it that have switched
+// push off since the message was accepted.
 func (s *Service) broadcastTo(w *wide, owed *roaring.Bitmap) error {
+	if w.Kind == kindPush {
+		s.audience.KeepJoined(w.App, owed)
+	}
 	for p, set := range w.targets {
 		part := owed.Clone()
 		part.And(set)

@@ -82,7 +82,7 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 	if err := s.audience.Sync(ctx, app.ID); err != nil {
 		return nil, fmt.Errorf("push: audience: %w", err)
 	}
-	expr := audience.Expr{All: a.All, Tag: a.Tag, TagAnd: a.TagAnd, TagNot: a.TagNot, Alias: a.Alias, Platforms: p.Platforms}
+	expr := audience.Expr{All: a.All, Tag: a.Tag, TagAnd: a.TagAnd, TagNot: a.TagNot, Alias: a.Alias, Platforms: p.Platforms, Unmuted: p.Options.NotificationSwitchFilter}
 	if len(a.RegistrationID) > 0 {
 		// Unknown ids match nobody; a malformed single one is the caller's mistake.
 		ordinals, err := s.devices.Lookup(ctx, app, a.RegistrationID)
