@@ -35,7 +35,7 @@ func (a *App) publicHandler() (http.Handler, error) {
 	stack := web.Stack{Log: a.log, Clock: clock.System{}, Observe: func(r web.Record) {
 		requests.Observe(r.Route, r.Method, r.Status, r.Took)
 	}}
-	return a.withHealth(stack.Wrap(refuseLarge(compat.Path(mux)))), nil
+	return a.withHealth(stack.Wrap(web.CrossOrigin("/device/v1/", refuseLarge(compat.Path(mux))))), nil
 }
 
 // withHealth answers probes before everything else: they come every few seconds, and their 503 while the node starts is
