@@ -3,9 +3,11 @@ package edge
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"borealis/internal/engine/edge/mqtt"
+	"borealis/internal/kernel/clock"
 )
 
 // minPacket is the smallest Maximum Packet Size a client may ask for: what a CONNACK takes.
@@ -163,12 +165,15 @@ func (l *loop) claimed(key deviceKey, conn uint64) {
 	}
 }
 
+// propertyServerTime names the User Property of a CONNACK with the server's clock, Unix milliseconds in decimal.
+const propertyServerTime = "server_time"
+
 // greet sends the CONNACK.
 func (l *loop) greet(s *session, v verdict) bool {
 	p := mqtt.Connack{Code: mqtt.Success, SessionPresent: s.has(resumes) && v.known}
 	if s.version == mqtt.V5 {
 		limits := &l.edge.limits
-		p.Properties = make(mqtt.Properties, 0, 32).
+		p.Properties = make(mqtt.Properties, 0, 64).
 			WithUint(mqtt.ReceiveMaximum, uint32(limits.Ups)).
 			WithUint(mqtt.MaximumQoS, 1).
 			WithUint(mqtt.RetainAvailable, 0).
@@ -180,6 +185,8 @@ func (l *loop) greet(s *session, v verdict) bool {
 			s.keepAlive = v.keepAlive
 			p.Properties = p.Properties.WithUint(mqtt.ServerKeepAlive, uint32(v.keepAlive))
 		}
+		// Devices date their reports by it: their own clocks are what they are. It still fits into minPacket.
+		p.Properties = p.Properties.WithUser(propertyServerTime, strconv.FormatInt(clock.Millis(l.edge.clock.Now()), 10))
 	}
 	if s.keepAlive == 0 {
 		// Without a keep-alive only the kernel can notice that the peer is gone.
@@ -189,5 +196,5 @@ func (l *loop) greet(s *session, v verdict) bool {
 			}
 		}
 	}
-	return l.send(s, p.Append(make([]byte, 0, 64), s.version))
+	return l.send(s, p.Append(make([]byte, 0, 96), s.version))
 }

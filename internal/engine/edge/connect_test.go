@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,31 @@ func TestConnackTerms(t *testing.T) {
 	c.do(func() { c.answer.Known = false })
 	if _, ack := connected(t, c, e, mqtt.V311, 5, func(p *mqtt.Connect) { p.CleanStart = false }); ack.SessionPresent {
 		t.Error("session present for a device that never connected")
+	}
+}
+
+// Devices correct their clocks by it. The smallest packet that a device may ask for has room.
+func TestConnackTellsTheTime(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	e := startEdge(t, c, nil)
+	told := func(ack mqtt.Connack) string {
+		for name, value := range ack.Properties.User() {
+			if string(name) == "server_time" {
+				return string(value)
+			}
+		}
+		return ""
+	}
+	before := time.Now().UnixMilli()
+	_, ack := connected(t, c, e, mqtt.V5, 1, nil)
+	if at, err := strconv.ParseInt(told(ack), 10, 64); err != nil || at < before || at > time.Now().UnixMilli() {
+		t.Errorf("server_time %q (%v), asked at %d", told(ack), err, before)
+	}
+	c.do(func() { c.answer.KeepAlive = 240 }) // the longest CONNACK
+	_, ack = connected(t, c, e, mqtt.V5, 2, func(p *mqtt.Connect) { p.Properties = p.Properties.WithUint(mqtt.MaximumPacketSize, minPacket) })
+	if size := len(ack.Append(nil, mqtt.V5)); told(ack) == "" || size > minPacket {
+		t.Errorf("a device that takes %d bytes gets %d, server_time %q", minPacket, size, told(ack))
 	}
 }
 
