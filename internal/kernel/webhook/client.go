@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"borealis/internal/kernel/netguard"
 )
 
 const (
@@ -34,8 +36,8 @@ type client struct {
 	timeout   time.Duration
 }
 
-func newClient(g guard, resolver *net.Resolver, roots *x509.CertPool, timeout time.Duration) *client {
-	dialer := &net.Dialer{Timeout: connectTimeout, Control: g.control, Resolver: resolver}
+func newClient(g netguard.Guard, resolver *net.Resolver, roots *x509.CertPool, timeout time.Duration) *client {
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: g.Control, Resolver: resolver}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request, one connection: nothing for a receiver to multiplex or to hang
 	return &client{timeout: timeout, transport: &http.Transport{
@@ -157,8 +159,8 @@ func reason(err error) string {
 		op     *net.OpError
 	)
 	switch {
-	case errors.Is(err, ErrAddress):
-		return ErrAddress.Error()
+	case errors.Is(err, netguard.ErrAddress):
+		return netguard.ErrAddress.Error()
 	case errors.As(err, &lookup):
 		return "the name of the host was not found"
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):

@@ -13,7 +13,7 @@
 //
 // Safe: addresses that are not public are refused unless the operator allows their network. The address is checked when
 // the socket is connected, on what is really dialled, so neither a redirect nor a name that changes its address gets
-// round it. No proxy of the environment is used, TLS is verified, answers are not read beyond a few kilobytes and never
+// round it (kernel/netguard). No proxy of the environment is used, TLS is verified, answers are not read beyond a few kilobytes and never
 // stored. A redirect is followed at most maxRedirects times, with the same method and body, never from https to http,
 // and without credentials once it has left the origin.
 //

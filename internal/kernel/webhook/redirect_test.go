@@ -10,6 +10,7 @@ import (
 
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
+	"borealis/internal/kernel/netguard"
 )
 
 // to redirects everything to an address that may be set later.
@@ -108,12 +109,12 @@ func TestRedirectsLeadNowhereForbidden(t *testing.T) {
 	private := newReceiver(t, "127.0.0.2:0", nil) // loopback too, but not on the list
 	user := strings.Replace(newReceiver(t, "127.0.0.1:0", nil).URL, "://", "://u:p@", 1)
 	for target, want := range map[string]string{
-		private.URL: ErrAddress.Error(),
+		private.URL: netguard.ErrAddress.Error(),
 		strings.Replace(private.URL, "127.0.0.2", "2130706434", 1):         "", // decimal spelling: whatever it is taken for, not that server
-		strings.Replace(private.URL, "127.0.0.2", "[::ffff:127.0.0.2]", 1): ErrAddress.Error(),
-		"http://[::1]:1/":            ErrAddress.Error(),
-		"http://169.254.169.254/":    ErrAddress.Error(),
-		"http://[64:ff9b::7f00:1]:1": ErrAddress.Error(),
+		strings.Replace(private.URL, "127.0.0.2", "[::ffff:127.0.0.2]", 1): netguard.ErrAddress.Error(),
+		"http://[::1]:1/":            netguard.ErrAddress.Error(),
+		"http://169.254.169.254/":    netguard.ErrAddress.Error(),
+		"http://[64:ff9b::7f00:1]:1": netguard.ErrAddress.Error(),
 		"file:///etc/passwd":         errLocation.Error(),
 		"http://%zz":                 errLocation.Error(),
 		user:                         errLocation.Error(),
@@ -137,7 +138,7 @@ func TestAddressesAreRefusedUnlessAllowed(t *testing.T) {
 	r.enqueue(Delivery{Owner: 7, URL: rc.URL}, Delivery{Owner: 7, URL: strings.Replace(rc.URL, "127.0.0.1", "localhost", 1)})
 	r.look()
 	for _, e := range r.entries() {
-		if e.LastError != ErrAddress.Error() || e.Attempts != 1 {
+		if e.LastError != netguard.ErrAddress.Error() || e.Attempts != 1 {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -176,7 +177,7 @@ func TestNamesAreCheckedByTheAddressThatIsDialled(t *testing.T) {
 	if e := send("127.0.0.1"); e.ID != "" || len(allowed.requests()) != 1 {
 		t.Fatalf("the allowed address: %+v", e)
 	}
-	if e := send("127.0.0.2"); e.LastError != ErrAddress.Error() {
+	if e := send("127.0.0.2"); e.LastError != netguard.ErrAddress.Error() {
 		t.Errorf("the name moved to a private address: %+v", e)
 	}
 	if e := send("127.0.0.2", "127.0.0.1"); e.ID != "" || len(allowed.requests()) != 2 {
@@ -187,7 +188,7 @@ func TestNamesAreCheckedByTheAddressThatIsDialled(t *testing.T) {
 	hop := newReceiver(t, "127.0.0.1:0", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Location", target); w.WriteHeader(308) })
 	r.enqueue(Delivery{Owner: 7, URL: hop.URL})
 	r.look()
-	if e := r.only(); e.LastError != ErrAddress.Error() || len(hop.requests()) != 1 {
+	if e := r.only(); e.LastError != netguard.ErrAddress.Error() || len(hop.requests()) != 1 {
 		t.Errorf("a redirect to a private name: %+v", e)
 	}
 	if n := len(private.requests()); n != 0 {

@@ -10,6 +10,7 @@ import (
 
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/netguard"
 )
 
 // settleTimeout bounds how long a settled attempt waits for the database; after it the lease ends by itself.
@@ -65,7 +66,7 @@ func (s *Service) attempt(ctx context.Context, c *claim) outcome {
 		method: http.MethodPost, to: to, header: s.headers(c, with.Secret), body: c.Body, user: with.User, password: with.Password,
 	})
 	switch {
-	case errors.Is(err, ErrAddress):
+	case errors.Is(err, netguard.ErrAddress):
 		return outcome{why: reason(err), result: resultRefused}
 	case err != nil:
 		return failed(reason(err))

@@ -15,6 +15,7 @@ import (
 
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/netguard"
 )
 
 //go:embed migrations
@@ -83,7 +84,7 @@ func New(d Deps) *Service {
 	timeout := cmp.Or(d.Timeout, attemptTimeout)
 	s := &Service{
 		db: d.DB, clock: d.Clock, log: d.Log, timeout: timeout, maxWaiting: cmp.Or(d.MaxWaiting, maxWaiting),
-		client:   newClient(newGuard(d.Allow), d.Resolver, d.Roots, timeout),
+		client:   newClient(netguard.New(d.Allow), d.Resolver, d.Roots, timeout),
 		sources:  make(map[string]Source),
 		wake:     make(chan struct{}, 1),
 		freed:    make(chan struct{}, 1),

@@ -1,4 +1,9 @@
-package webhook
+// Package netguard keeps connections to addresses that strangers chose out of the operator's network.
+//
+// A Guard is asked when a socket is connected, on what is really dialled (net.Dialer.Control), so neither a redirect nor
+// a name that changes its address gets round it. Whoever uses it must not dial through a proxy, which would look up the name
+// again.
+package netguard
 
 import (
 	"errors"
@@ -36,8 +41,8 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation
 }
 
-// public tells whether an address belongs to the public internet.
-func public(a netip.Addr) bool {
+// Public tells whether an address belongs to the public internet.
+func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if a.Is6() && a.As16()[0]>>5 != 1 { // outside of 2000::/3, the only part of IPv6 that is given out to the public
 		return false
@@ -45,11 +50,12 @@ func public(a netip.Addr) bool {
 	return a.IsValid() && a.Zone() == "" && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// guard decides where connections may go.
-type guard struct{ allow []netip.Prefix }
+// Guard decides where connections may go. The zero value permits public addresses only. It is immutable.
+type Guard struct{ allow []netip.Prefix }
 
-func newGuard(allow []netip.Prefix) guard {
-	var g guard
+// New returns a guard that also permits the networks of allow.
+func New(allow []netip.Prefix) Guard {
+	var g Guard
 	for _, p := range allow {
 		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
 			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
@@ -59,15 +65,27 @@ func newGuard(allow []netip.Prefix) guard {
 	return g
 }
 
-func (g guard) permits(a netip.Addr) bool {
+// Permits tells whether connections may go to an address: it is public, or Listed.
+func (g Guard) Permits(a netip.Addr) bool { return Public(a) || g.Listed(a) }
+
+// Listed tells whether an address is in one of the networks that the guard was made with.
+func (g Guard) Listed(a netip.Addr) bool {
 	bare := a.Unmap().WithZone("")
-	return public(a) || slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(bare) })
+	return slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(bare) })
 }
 
-// control is for net.Dialer.Control: it sees the address after every look-up, right before the connection is made.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+// Control is for net.Dialer.Control: it sees the address after every look-up, right before the connection is made. The
+// error is ErrAddress.
+func (g Guard) Control(_, address string, _ syscall.RawConn) error { return check(address, g.Permits) }
+
+// ControlListed is Control that lets only listed addresses pass, also where others are public: for what is sent in clear.
+func (g Guard) ControlListed(_, address string, _ syscall.RawConn) error {
+	return check(address, g.Listed)
+}
+
+func check(address string, good func(netip.Addr) bool) error {
 	to, err := netip.ParseAddrPort(address)
-	if err != nil || !g.permits(to.Addr()) {
+	if err != nil || !good(to.Addr()) {
 		return ErrAddress
 	}
 	return nil

@@ -1,14 +1,13 @@
-package webhook
+package netguard_test
 
 import (
 	"encoding/binary"
 	"net/netip"
-	"net/url"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"borealis/internal/kernel/netguard"
 )
 
 func TestOnlyPublicAddressesArePermitted(t *testing.T) {
@@ -26,36 +25,45 @@ func TestOnlyPublicAddressesArePermitted(t *testing.T) {
 		"2002:7f00:1::": false, "2002:808:808::1": false, "3fff::1": false, "5f00::1": false, "fc00::1": false, "fd12:3456::1": false, "fe80::1": false,
 		"fe80::1%eth0": false, "fec0::1": false, "ff02::1": false, "2606:4700::1%eth0": false,
 	} {
-		if got := (guard{}).permits(netip.MustParseAddr(text)); got != want {
+		if got := (netguard.Guard{}).Permits(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: permitted %v", text, got)
 		}
 	}
-	if (guard{}).permits(netip.Addr{}) {
+	if (netguard.Guard{}).Permits(netip.Addr{}) {
 		t.Error("no address at all is permitted")
 	}
 }
 
 func TestAllowedNetworksOpenWhatTheyContainAndNoMore(t *testing.T) {
 	t.Parallel()
-	g := newGuard([]netip.Prefix{
+	g := netguard.New([]netip.Prefix{
 		netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("::ffff:192.168.7.0/120"), netip.MustParsePrefix("fe80::/10"),
 	})
 	for text, want := range map[string]bool{
 		"10.9.9.9": true, "::ffff:10.9.9.9": true, "fd00::1": true, "192.168.7.200": true, "::ffff:192.168.7.1": true, "fe80::1%eth0": true,
 		"192.168.8.1": false, "127.0.0.1": false, "fc00::1": false, "::1": false,
 	} {
-		if got := g.permits(netip.MustParseAddr(text)); got != want {
+		if got := g.Permits(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: permitted %v", text, got)
 		}
 	}
 	for _, address := range []string{"10.9.9.9:80", "[fd00::1]:443"} {
-		if err := g.control("tcp", address, nil); err != nil {
+		if err := g.Control("tcp", address, nil); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}
+		if err := g.ControlListed("tcp", address, nil); err != nil {
+			t.Errorf("%s is not listed: %v", address, err)
+		}
+	}
+	if g.Control("tcp", "8.8.8.8:80", nil) != nil || g.ControlListed("tcp", "8.8.8.8:80", nil) == nil {
+		t.Error("a public address is permitted and not listed")
 	}
 	for _, address := range []string{"127.0.0.1:80", "[::1]:80", "localhost:80", "", "/run/socket"} {
-		if g.control("tcp", address, nil) == nil {
+		if g.Control("tcp", address, nil) == nil {
 			t.Errorf("%q is permitted", address)
+		}
+		if g.ControlListed("tcp", address, nil) == nil {
+			t.Errorf("%q is listed", address)
 		}
 	}
 }
@@ -66,43 +74,17 @@ func TestMappedAddressesAreTheirIPv4Addresses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b [4]byte
 		binary.BigEndian.PutUint32(b[:], rapid.Uint32().Draw(t, "address"))
-		g := newGuard([]netip.Prefix{netip.PrefixFrom(netip.AddrFrom4(b), rapid.IntRange(0, 32).Draw(t, "bits"))})
+		g := netguard.New([]netip.Prefix{netip.PrefixFrom(netip.AddrFrom4(b), rapid.IntRange(0, 32).Draw(t, "bits"))})
 		binary.BigEndian.PutUint32(b[:], rapid.Uint32().Draw(t, "asked"))
 		plain := netip.AddrFrom4(b)
 		mapped := netip.AddrFrom16(plain.As16())
-		if !mapped.Is4In6() || public(plain) != public(mapped) || g.permits(plain) != g.permits(mapped) {
+		if !mapped.Is4In6() || netguard.Public(plain) != netguard.Public(mapped) || g.Permits(plain) != g.Permits(mapped) {
 			t.Fatalf("%s and %s differ", plain, mapped)
 		}
 		if plain.IsPrivate() || plain.IsLoopback() || plain.IsLinkLocalUnicast() || plain.IsMulticast() || plain.IsUnspecified() {
-			if public(plain) {
+			if netguard.Public(plain) {
 				t.Fatalf("%s is public", plain)
 			}
-		}
-	})
-}
-
-func FuzzParseURL(f *testing.F) {
-	for _, text := range []string{
-		"https://a.example/x?y=1", "http://10.0.0.1:8080", "http://[::1]/", "http://u:p@a.example", "ftp://a.example", "http://", "https:a", "http://a\x00b",
-		"http://a.example:99999/", "HTTP://A.Example", "//a.example", "http://%zz/", "http://a.example/" + strings.Repeat("x", MaxURL),
-	} {
-		f.Add(text)
-	}
-	from := &url.URL{Scheme: "https", Host: "from.example", Path: "/a"}
-	f.Fuzz(func(t *testing.T, text string) {
-		if u, err := ParseURL(text); err == nil {
-			if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) || len(text) > MaxURL {
-				t.Errorf("%q is accepted as %+v", text, u)
-			}
-			if again, err := ParseURL(u.String()); len(u.String()) <= MaxURL && (err != nil || origin(again) != origin(u)) {
-				t.Errorf("%q: written %q, read as %v, %v", text, u, again, err)
-			}
-		}
-		if next, err := location(from, text); err == nil && (next.Scheme != "https" || next.Hostname() == "" || next.User != nil) {
-			t.Errorf("a redirect to %q leads to %s", text, next)
-		}
-		if got := clip(text); len(got) > maxReason || !utf8.ValidString(got) || strings.ContainsRune(got, 0) {
-			t.Errorf("clip(%q) is %q", text, got)
 		}
 	})
 }
