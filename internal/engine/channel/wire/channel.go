@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"borealis/internal/kernel/clock"
@@ -73,7 +74,9 @@ type Deps struct {
 	BaseURL string
 	// Transport of the calls; nil: HTTP/2 where the vendor has it, with verified TLS.
 	Transport http.RoundTripper
-	Clock     clock.Clock
+	// Allow are networks that may be called although they are not public, by vendors whose addresses come from devices.
+	Allow []netip.Prefix
+	Clock clock.Clock
 }
 
 // Traits of a vendor.

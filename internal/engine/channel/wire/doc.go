@@ -12,5 +12,6 @@
 //     without a second notification where the vendor takes an id of ours (Message.ID) for that; Traits.Idempotent says so;
 //   - texts are cut to what the vendor takes if Message.Truncate is set, else the outcome is Rejected;
 //   - nothing is logged, credentials and tokens are in no error; bodies that are read are bounded;
-//   - addresses are the vendor's own, or below Deps.BaseURL for simulators. A credential never names a host.
+//   - addresses are the vendor's own, or below Deps.BaseURL for simulators. A credential never names a host. Where devices
+//     name the address (web push), it is public (kernel/netguard), in Deps.Allow, or below Deps.BaseURL.
 package wire

@@ -1,7 +1,8 @@
 // Package wiretest runs the case files of vendors: what goes onto the wire for a message, and what an answer means.
 //
 // A case file is a JSON array of Case. In wanted headers, forms and bodies the text "*" stands for any value that is
-// there and not empty. Calls are expected in their order and answered as the case says.
+// there and not empty. Calls are expected in their order and answered as the case says. In tokens the text "{base}" stands
+// for the address of the server that answers, for vendors whose tokens are addresses.
 package wiretest
 
 import (
@@ -72,6 +73,12 @@ type Outcome struct {
 // in the files and what stands for it: keys that are made for the test, and calls that are the same in every case.
 func Run(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, replace ...string) {
 	t.Helper()
+	RunEncrypted(t, pattern, vendor, func(body []byte) ([]byte, error) { return body, nil })
+}
+
+// RunEncrypted is Run for a vendor whose bodies are encrypted: what decrypt makes of one is compared.
+func RunEncrypted(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, decrypt func(body []byte) ([]byte, error)) {
+	t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%s: no case files (%v)", pattern, err)
@@ -92,15 +99,15 @@ func Run(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, repla
 		for i := range cases {
 			t.Run(base+"/"+cases[i].Name, func(t *testing.T) {
 				t.Parallel()
-				cases[i].run(t, vendor)
+				cases[i].run(t, vendor, decrypt)
 			})
 		}
 	}
 }
 
-func (c *Case) run(t *testing.T, vendor func(wire.Deps) wire.Vendor) {
+func (c *Case) run(t *testing.T, vendor func(wire.Deps) wire.Vendor, decrypt func([]byte) ([]byte, error)) {
 	t.Helper()
-	s := &script{calls: c.Calls}
+	s := &script{calls: c.Calls, decrypt: decrypt}
 	server := httptest.NewUnstartedServer(s)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
@@ -116,7 +123,7 @@ func (c *Case) run(t *testing.T, vendor func(wire.Deps) wire.Vendor) {
 	m.TTL = time.Duration(c.Message.TTLSeconds) * time.Second
 	tokens := make([]wire.Token, len(c.Tokens))
 	for i, value := range c.Tokens {
-		tokens[i] = wire.Token{Value: value, Sandbox: c.Sandbox}
+		tokens[i] = wire.Token{Value: strings.ReplaceAll(value, "{base}", server.URL), Sandbox: c.Sandbox}
 	}
 	var outcomes []wire.Outcome
 	if c.Retract != "" {
@@ -156,6 +163,8 @@ func (c *Case) compare(t *testing.T, got []wire.Outcome) {
 
 // script answers calls as the case says.
 type script struct {
+	decrypt func([]byte) ([]byte, error)
+
 	mu       sync.Mutex
 	calls    []Call
 	made     int
@@ -236,6 +245,11 @@ func (s *script) check(call *Call, r *http.Request, body []byte) {
 		}
 		s.same(got, want)
 	case call.Body != nil:
+		body, err := s.decrypt(body)
+		if err != nil {
+			s.problemf("call %d: %v", s.made, err)
+			return
+		}
 		var got, want any
 		if err := json.Unmarshal(body, &got); err != nil {
 			s.problemf("call %d: body %q is no JSON", s.made, body)
