@@ -51,6 +51,9 @@ type Outcome struct {
 	Code, Reason string
 	// After is how long to wait before a repetition; 0: the caller's own back-off.
 	After time.Duration
+	// Alone: nothing follows for other tokens of the account. Web push has a service for each browser, and a device may name any:
+	// that one is slow or down must not hold up messages to the others.
+	Alone bool
 	// Token replaces the device's token: the vendor moved it.
 	Token string
 }
