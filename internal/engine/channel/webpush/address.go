@@ -1,0 +1,48 @@
+package webpush
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"borealis/internal/kernel/netguard"
+)
+
+// guarded makes calls to addresses that devices named: with https where the guard permits, with http only where it
+// lists.
+type guarded struct{ https, http *http.Transport }
+
+func newGuarded(allow []netip.Prefix, config *tls.Config) *guarded {
+	guard := netguard.New(allow)
+	return &guarded{https: newTransport(guard.Control, config), http: newTransport(guard.ControlListed, config)}
+}
+
+// RoundTrip makes one call.
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		return g.https.RoundTrip(r)
+	}
+	return g.http.RoundTrip(r)
+}
+
+// newTransport keeps connections to the few services that most browsers use, and holds few of others.
+func newTransport(control func(network, address string, c syscall.RawConn) error, config *tls.Config) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		Proxy:                  nil, // it would look up the name itself, beyond the guard
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: control}).DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        5 * time.Minute,
+		Protocols:              protocols,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second},
+	}
+}

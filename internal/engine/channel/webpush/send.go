@@ -1,0 +1,147 @@
+package webpush
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/netguard"
+)
+
+// maxTTL is what the push services of browsers keep a message at most (Google: four weeks).
+const maxTTL = 28 * 24 * time.Hour
+
+// Vendor sends Web Push. It is safe for concurrent use.
+type Vendor struct {
+	clock  clock.Clock
+	caller *wire.Caller
+	tokens *wire.AccessTokens
+	base   string // of the simulator, without a slash at its end
+}
+
+// New returns the sender. A Transport of d is used as it is: whoever gives one guards the addresses.
+func New(d wire.Deps) *Vendor {
+	v := &Vendor{clock: d.Clock, tokens: wire.NewAccessTokens(d.Clock), base: strings.TrimRight(d.BaseURL, "/")}
+	transport := d.Transport
+	if transport == nil && v.base == "" {
+		transport = newGuarded(d.Allow, nil)
+	}
+	// Endpoints are whole addresses; what is below BaseURL is checked here.
+	v.caller = wire.NewCaller(wire.Deps{Transport: transport, Clock: d.Clock})
+	return v
+}
+
+// Traits of Web Push. The services publish no rate; they answer 429.
+func (*Vendor) Traits() wire.Traits {
+	return wire.Traits{
+		Name: wire.WebPush, Batch: 1, Parallel: 64, Rate: wire.Rate{PerSecond: 1000, Unit: wire.Requests}, Idempotent: true,
+		Kinds: []wire.Kind{wire.Notification, wire.Data}, MaxTTL: maxTTL,
+	}
+}
+
+// Probe signs with the credentials. There is no service to ask: each learns of a key from browsers.
+func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
+	own, ok := c.(*Credentials)
+	if !ok {
+		return errCredentials
+	}
+	_, err := v.authorization(ctx, own, "https://push.example.net")
+	return err
+}
+
+var errCredentials = errors.New("the credentials are not those of web push")
+
+// Send sends the message to each of the subscriptions, one after the other.
+func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
+	own, ok := c.(*Credentials)
+	if !ok {
+		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", errCredentials.Error()))
+	}
+	p, err := v.prepare(m)
+	if err != nil {
+		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", err.Error()))
+	}
+	out := make([]wire.Outcome, len(tokens))
+	for i, token := range tokens {
+		out[i] = v.send(ctx, own, token.Value, p)
+	}
+	return out
+}
+
+// prepared is a message in the terms of Web Push, the same for all subscriptions.
+type prepared struct {
+	text                []byte
+	ttl, urgency, topic string
+}
+
+func (v *Vendor) prepare(m *wire.Message) (*prepared, error) {
+	if m.Kind != wire.Notification && m.Kind != wire.Data {
+		return nil, errors.New("web push carries no messages of this kind")
+	}
+	o, err := parseOptions(m.Options)
+	if err != nil {
+		return nil, err
+	}
+	text, err := v.text(m, o)
+	if err != nil {
+		return nil, err
+	}
+	ttl := min(max(m.TTL, time.Second), maxTTL)
+	return &prepared{text: text, ttl: strconv.FormatInt(int64(ttl/time.Second), 10), urgency: o.urgency(m), topic: o.topic(m)}, nil
+}
+
+func (v *Vendor) send(ctx context.Context, c *Credentials, token string, p *prepared) wire.Outcome {
+	to, reason := parseSubscription(token, v.clock.Now())
+	if reason != "" {
+		return wire.NewOutcome(wire.Invalid, "", "the subscription "+reason)
+	}
+	if !v.within(to.endpoint) {
+		return wire.NewOutcome(wire.Rejected, "", "the endpoint is not below the simulator's address")
+	}
+	body, err := encrypt(to, p.text)
+	if err != nil {
+		return wire.NewOutcome(wire.Rejected, "", err.Error())
+	}
+	authorization, err := v.authorization(ctx, c, origin(to.endpoint))
+	if err != nil {
+		return wire.NewOutcome(wire.Failed, "", err.Error())
+	}
+	header := http.Header{
+		"Authorization": {authorization}, "Content-Encoding": {"aes128gcm"}, "Content-Type": {"application/octet-stream"},
+		"Ttl": {p.ttl}, "Urgency": {p.urgency},
+	}
+	if p.topic != "" {
+		header.Set("Topic", p.topic)
+	}
+	answer, err := v.caller.Post(ctx, to.endpoint.String(), header, body)
+	switch {
+	case errors.Is(err, netguard.ErrAddress):
+		return wire.NewOutcome(wire.Rejected, "", netguard.ErrAddress.Error())
+	case err != nil:
+		o := wire.Undelivered(err)
+		o.Alone = true
+		return o
+	}
+	return outcome(&answer, v.believed(to.endpoint))
+}
+
+// within tells whether an endpoint may be called at all, as far as its text says.
+func (v *Vendor) within(endpoint *url.URL) bool {
+	return v.base == "" || strings.HasPrefix(endpoint.String(), v.base+"/") && endpoint.EscapedPath() == cleaned(endpoint.EscapedPath())
+}
+
+// cleaned is a path without dots that lead elsewhere.
+func cleaned(path string) string {
+	for part := range strings.SplitSeq(strings.ToLower(path), "/") {
+		if part = strings.ReplaceAll(part, "%2e", "."); part == "." || part == ".." {
+			return ""
+		}
+	}
+	return path
+}
