@@ -73,11 +73,11 @@ type Outcome struct {
 // in the files and what stands for it: keys that are made for the test, and calls that are the same in every case.
 func Run(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, replace ...string) {
 	t.Helper()
-	RunEncrypted(t, pattern, vendor, func(body []byte) ([]byte, error) { return body, nil })
+	RunEncrypted(t, pattern, vendor, func(body []byte) ([]byte, error) { return body, nil }, replace...)
 }
 
 // RunEncrypted is Run for a vendor whose bodies are encrypted: what decrypt makes of one is compared.
-func RunEncrypted(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, decrypt func(body []byte) ([]byte, error)) {
+func RunEncrypted(t *testing.T, pattern string, vendor func(wire.Deps) wire.Vendor, decrypt func(body []byte) ([]byte, error), replace ...string) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
