@@ -21,6 +21,8 @@ type commands struct {
 	App       AppCmd       `cmd:"" help:"Administer the apps of a running server, over its admin socket."`
 	Developer DeveloperCmd `cmd:"" help:"Administer the developers of a running server, over its admin socket."`
 	Group     GroupCmd     `cmd:"" help:"Administer the app groups of a running server, over its admin socket."`
+	Channel   ChannelCmd   `cmd:"" help:"Administer what apps have at vendors of push channels, over the admin socket."`
+	Trace     TraceCmd     `cmd:"" help:"Tell why a device got a message or did not, over the admin socket."`
 	Import    ImportCmd    `cmd:"" help:"Bring devices over from another push service."`
 	Push      PushCmd      `cmd:"" help:"Send a push through the REST API."`
 	Device    DeviceCmd    `cmd:"" help:"Run simulated devices that print what they receive."`

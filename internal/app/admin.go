@@ -56,6 +56,7 @@ func newAdminServer(c *core, path string) *adminServer {
 	a.developerRoutes(mux)
 	a.groupRoutes(mux)
 	a.importRoutes(mux)
+	a.channelRoutes(mux)
 	a.server = &http.Server{Handler: http.MaxBytesHandler(mux, 1<<20), ReadHeaderTimeout: 5 * time.Second}
 	return a
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel"
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/device/deviceevent"
 	"borealis/internal/engine/deviceid"
@@ -120,7 +122,8 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	}
 	c.outbox = outbox.New(c.db, c.clock, c.log)
 	c.gate = gate.New(ratelimit.NewWindows[gate.RateKey](c.clock, time.Minute, maxRateKeys))
-	c.account = account.New(c.db, b, c.gate, c.keys, audit.New(c.clock, c.keys.Derive(auditKey)), c.clock, c.log)
+	auditLog := audit.New(c.clock, c.keys.Derive(auditKey))
+	c.account = account.New(c.db, b, c.gate, c.keys, auditLog, c.clock, c.log)
 	c.presence = presence.New(b, c.clock, c.log, node, c.left)
 	c.audience = audience.New(c.db, b, device.NewRows(c.db), c.clock, c.log)
 	c.devices, err = device.New(device.Deps{
@@ -148,6 +151,9 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
 		Blobs: c.blobs, Jobs: c.jobs, Hooks: c.hooks, CallbackSecret: c.callbackSecret, Sealer: c.keys, MasterSecret: c.masterSecret,
 		Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
+		Audit:      auditLog,
+		Channels:   channel.New(c.clock, channel.Vendors(wire.Deps{BaseURL: cfg.VendorURL, Allow: networks(cfg.CallbackAllow), Clock: c.clock})...),
+		ReceiptURL: receiptURL(cfg),
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{

@@ -85,6 +85,7 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	c.account.CompatRoutes(c.mountDeveloper(mux, adminFamily))
 	mux.Handle("/v3/", compat.Fallback(mux))
 	mux.Handle("/v1/", compat.Fallback(mux))
+	c.mountReceipts(mux)
 	c.mountNative(mux)
 }
 

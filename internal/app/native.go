@@ -25,6 +25,7 @@ func (c *core) mountNative(mux *http.ServeMux) huma.API {
 	c.devices.Routes(api)
 	c.push.Routes(api, c.devices.Authorize)
 	c.push.AppRoutes(api, appOf, huma.Middlewares{c.asApp(api)})
+	c.channelAPI(api)
 	huma.Register(api, huma.Operation{
 		OperationID: "app-days", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/days", Tags: []string{"Statistics"},
 		Summary: "Counts of an app by day", Security: []map[string][]string{{"app": {}}}, Middlewares: huma.Middlewares{c.asApp(api)},
@@ -149,8 +150,16 @@ type funnelOutput struct {
 		AcceptedAt int64                `json:"accepted_at" doc:"Unix milliseconds"`
 		Total      funnelRow            `json:"total"`
 		Platforms  map[string]funnelRow `json:"platforms"`
+		Channels   []channelTally       `json:"channels,omitempty" doc:"answers of vendors and of SMS providers; a device may have got several"`
 		Relayed    *relayedRow          `json:"relayed,omitempty" doc:"what became of it at Jiguang, for imported devices that had not moved over"`
 	}
+}
+
+type channelTally struct {
+	Channel string `json:"channel"`
+	Status  string `json:"status"`
+	Code    string `json:"code,omitempty"`
+	Devices int64  `json:"devices"`
 }
 
 type relayedRow struct {
@@ -192,6 +201,7 @@ type funnelRow struct {
 	Delivered int64            `json:"delivered"`
 	Displayed int64            `json:"displayed"`
 	Clicked   int64            `json:"clicked"`
+	Vendor    int64            `json:"vendor" doc:"taken over by a vendor, and nothing more is known"`
 	Failed    map[string]int64 `json:"failed" doc:"pairs that ended without delivery, by reason"`
 }
 
@@ -211,13 +221,20 @@ func (c *core) funnel(ctx context.Context, in *funnelInput) (*funnelOutput, erro
 	for p, counts := range funnels[0].ByPlatform {
 		out.Body.Platforms[p.String()] = presentFunnel(counts)
 	}
+	tallies, err := c.push.ByChannel(ctx, appOf(ctx).ID, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tallies {
+		out.Body.Channels = append(out.Body.Channels, channelTally{string(t.Channel), t.Status.String(), t.Code, t.Devices})
+	}
 	results, err := c.push.Relayed(ctx, appOf(ctx).ID, id)
 	out.Body.Relayed = presentRelayed(results)
 	return out, err
 }
 
 func presentFunnel(c push.Counts) funnelRow {
-	row := funnelRow{Targets: c.Targets, Sent: c.Sent, Delivered: c.Delivered, Displayed: c.Displayed, Clicked: c.Clicked, Failed: map[string]int64{}}
+	row := funnelRow{Targets: c.Targets, Sent: c.Sent, Delivered: c.Delivered, Displayed: c.Displayed, Clicked: c.Clicked, Vendor: c.Vendor, Failed: map[string]int64{}}
 	for o, n := range c.Failed {
 		if n > 0 {
 			row.Failed[push.Outcome(o).String()] = n

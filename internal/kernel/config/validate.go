@@ -104,14 +104,20 @@ func (v *validation) listeners(c *Config) {
 		}
 		v.addf(missing, "is required with %s", given)
 	}
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
-			v.addf("public-url", "%q is not a base URL such as https://push.example.com", c.PublicURL)
-		}
-	}
+	v.baseURL("public-url", c.PublicURL)
+	v.baseURL("vendor-url", c.VendorURL)
 	v.networks("trusted-proxies", c.TrustedProxies)
 	v.networks("callback-allow", c.CallbackAllow)
+}
+
+func (v *validation) baseURL(name, text string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
+		v.addf(name, "%q is not a base URL such as https://push.example.com", text)
+	}
 }
 
 func (v *validation) networks(name string, networks []string) {

@@ -168,7 +168,7 @@ func queryLeft(ctx context.Context, d *db.DB, msg int64, ordinals []uint32) ([]u
 func (s *Service) Channels() *route.Service { return s.parts.route }
 
 // VendorReceipts takes a call of a vendor that reports on messages of an app; answer is the body to answer with. Any node may be asked. The
-// error is route.ErrNoReceipts, wire.ErrSignature, or says what is wrong with the body.
+// error is route.ErrNoReceipts, wire.ErrSignature, a *route.ReceiptError, or ours.
 func (s *Service) VendorReceipts(ctx context.Context, app *gate.App, name wire.Name, r *http.Request, body []byte) (answer []byte, err error) {
 	reported, answer, err := s.parts.route.Receipts(ctx, app, name, r, body)
 	if err != nil || len(reported) == 0 {

@@ -108,7 +108,7 @@ func withVendors(t *testing.T, d *db.DB, devices int, vendors ...*vendor) (*rig,
 	}
 	app, list := r.newApp(0, platforms...)
 	for _, v := range vendors {
-		if err := r.parts.route.SetChannel(t.Context(), app.ID, v.name, []byte("{}"), 0); err != nil {
+		if err := r.parts.route.SetChannel(t.Context(), "test", app, v.name, []byte("{}"), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -388,11 +388,11 @@ func TestRefusedCredentialsAreNoted(t *testing.T) {
 			return err == nil && len(list) == 1 && list[0].Problem == "1006 says the vendor"
 		})
 		eventually(t, "comes back", func() bool { return slices.Contains(r.connect(app, all[0]), msg) })
-		if err := r.parts.route.SetChannel(t.Context(), app.ID, wire.Meizu, []byte("bad"), 0); err == nil {
+		if err := r.parts.route.SetChannel(t.Context(), "test", app, wire.Meizu, []byte("bad"), 0); err == nil {
 			t.Error("bad credentials were kept")
 		}
 		v.will(nil)
-		if err := r.parts.route.SetChannel(t.Context(), app.ID, wire.Meizu, []byte("{}"), 0); err != nil {
+		if err := r.parts.route.SetChannel(t.Context(), "test", app, wire.Meizu, []byte("{}"), 0); err != nil {
 			t.Fatal(err)
 		}
 		next := r.send(app, `"classification":1`, all...)
@@ -515,3 +515,46 @@ func TestCustomMessagesThroughVendors(t *testing.T) {
 }
 
 var _ route.Messages = routeMessages{}
+
+// The trace says of each device why it got a message or did not.
+func TestTraceSaysWhereAMessageStands(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		v := &vendor{name: wire.Huawei}
+		r, app, all := withVendors(t, d, 5, v)
+		r.tokens(app, all[0], wire.Huawei)
+		what := func(msg int64, dev target) string {
+			t.Helper()
+			events, err := r.Trace(t.Context(), app.ID, msg, dev.ordinal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out []string
+			for _, e := range events {
+				out = append(out, strings.TrimSpace(e.Channel+" "+e.What+" "+e.Code))
+			}
+			return strings.Join(out, ", ")
+		}
+		for _, to := range [][]target{all[:3], all} {
+			msg := r.send(app, `"classification":1`, to...)
+			eventually(t, "vendor", func() bool { return what(msg, all[0]) == "accepted, huawei routed, huawei accepted" })
+			r.acknowledge(app, msg, all[1])
+			if got := what(msg, all[1]); got != "accepted, connection sent, connection delivered" && got != "connection sent, connection delivered, accepted" {
+				t.Errorf("delivered: %q", got)
+			}
+			if got := what(msg, all[2]); got != "accepted, connection waiting" {
+				t.Errorf("waiting: %q", got)
+			}
+			if err := r.Withdraw(t.Context(), app, msg); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "withdrawn", func() bool { return strings.HasSuffix(what(msg, all[2]), "ended withdrawn, withdrawn by its sender") || strings.HasSuffix(what(msg, all[2]), "withdrawn by its sender, ended withdrawn") })
+		}
+		if got := what(r.send(app, "", all[0]), all[4]); got != "accepted, not a target" {
+			t.Errorf("not a target: %q", got)
+		}
+		if got := what(1, all[0]); got != "" {
+			t.Errorf("no message: %q", got)
+		}
+	})
+}

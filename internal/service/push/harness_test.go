@@ -21,6 +21,7 @@ import (
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/blob"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/bus/bustest"
@@ -82,7 +83,7 @@ const smallRows = 3
 func newRig(t testing.TB, d *db.DB) *rig {
 	t.Helper()
 	ctx := context.Background()
-	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, webhook.Migrate, Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, webhook.Migrate, Migrate} {
 		if err := migrate(ctx, d); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +126,7 @@ func (r *rig) boot() {
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
 		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
 		CallbackSecret: func(app *gate.App) string { return "secret of " + app.Key }, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
-		Channels: channel.New(r.fake, r.vendors...),
+		Channels: channel.New(r.fake, r.vendors...), Audit: audit.New(r.fake, []byte("key")),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

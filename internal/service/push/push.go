@@ -19,6 +19,7 @@ import (
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/engine/presence"
+	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/blob"
 	"borealis/internal/kernel/bus"
 	"borealis/internal/kernel/bus/outbox"
@@ -59,6 +60,8 @@ type Deps struct {
 	Jobs *jobs.Queue
 	// Sealer encrypts credentials for the database.
 	Sealer relay.Sealer
+	// Audit keeps who changed credentials at vendors.
+	Audit *audit.Log
 	// Channels send through vendors; nil: there are none.
 	Channels *channel.Dispatcher
 	// SMS sends short messages; nil: there are none.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 )
@@ -38,8 +40,8 @@ type Channel struct {
 	ProblemAt, UpdatedAt int64
 }
 
-// SetChannel keeps an app's credentials at a vendor. What is wrong with them is a *wire.FieldError.
-func (s *Service) SetChannel(ctx context.Context, app int64, name wire.Name, raw []byte, marketing int) error {
+// SetChannel keeps an app's credentials at a vendor. actor is who does it, for the audit log. What is wrong with them is a *wire.FieldError.
+func (s *Service) SetChannel(ctx context.Context, actor string, app *gate.App, name wire.Name, raw []byte, marketing int) error {
 	if len(raw) > maxCredentials {
 		return &wire.FieldError{Field: "credentials", Reason: fmt.Sprintf("has %d bytes, at most %d are allowed", len(raw), maxCredentials)}
 	}
@@ -54,7 +56,7 @@ func (s *Service) SetChannel(ctx context.Context, app int64, name wire.Name, raw
 	if err != nil {
 		return err
 	}
-	sealed, err := s.Sealer.Seal(raw, channelPlace(app, name))
+	sealed, err := s.Sealer.Seal(raw, channelPlace(app.ID, name))
 	if err != nil {
 		return fmt.Errorf("route: seal credentials: %w", err)
 	}
@@ -62,23 +64,30 @@ func (s *Service) SetChannel(ctx context.Context, app int64, name wire.Name, raw
 		_, err := tx.Exec(ctx, `insert into push_channel (app_id, channel, account, sealed, marketing, quota_until, problem, problem_at, updated_at)
 			values ($1, $2, $3, $4, $5, 0, '', 0, $6) on conflict (app_id, channel) do update set account = excluded.account, sealed = excluded.sealed,
 			marketing = excluded.marketing, quota_until = 0, problem = '', problem_at = 0, updated_at = excluded.updated_at`,
-			app, string(name), parsed.ID(), sealed, marketing, s.now())
-		return err
+			app.ID, string(name), parsed.ID(), sealed, marketing, s.now())
+		if err != nil {
+			return err
+		}
+		detail := map[string]any{"channel": name, "account": parsed.ID(), "marketing": marketing}
+		return s.Audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "channel.set", Object: "app/" + app.Key, Detail: detail})
 	})
 	if err != nil {
 		return fmt.Errorf("route: store credentials: %w", err)
 	}
-	s.Dispatcher.Reset(app, name)
+	s.Dispatcher.Reset(app.ID, name)
 	return s.channels.refresh(ctx, s)
 }
 
 // RemoveChannel forgets an app's credentials at a vendor, and reports whether there were any.
-func (s *Service) RemoveChannel(ctx context.Context, app int64, name wire.Name) (bool, error) {
+func (s *Service) RemoveChannel(ctx context.Context, actor string, app *gate.App, name wire.Name) (bool, error) {
 	var n int64
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		var err error
-		n, err = tx.Exec(ctx, `delete from push_channel where app_id = $1 and channel = $2`, app, string(name))
-		return err
+		n, err = tx.Exec(ctx, `delete from push_channel where app_id = $1 and channel = $2`, app.ID, string(name))
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "channel.remove", Object: "app/" + app.Key, Detail: map[string]any{"channel": name}})
 	})
 	if err != nil {
 		return false, fmt.Errorf("route: delete credentials: %w", err)

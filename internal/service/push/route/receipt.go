@@ -26,8 +26,17 @@ type Reported struct {
 // ErrNoReceipts says that nothing is expected from that channel for that app.
 var ErrNoReceipts = errors.New("route: no receipts are expected")
 
+// ReceiptError says what is wrong with the body of a vendor's call.
+type ReceiptError struct{ err error }
+
+// Error makes *ReceiptError an error.
+func (e *ReceiptError) Error() string { return e.err.Error() }
+
+// Unwrap is the reason.
+func (e *ReceiptError) Unwrap() error { return e.err }
+
 // Receipts reads a call of a vendor about messages of an app: it forgets tokens that are no longer good, and returns what is to be marked and
-// the body to answer with. The error is ErrNoReceipts, wire.ErrSignature, or says what is wrong with the body.
+// the body to answer with. The error is ErrNoReceipts, wire.ErrSignature, a *ReceiptError, or ours.
 func (s *Service) Receipts(ctx context.Context, app *gate.App, name wire.Name, r *http.Request, body []byte) ([]Reported, []byte, error) {
 	receiver, ok := s.Dispatcher.Vendor(name).(wire.Receiver)
 	if !ok {
@@ -41,8 +50,11 @@ func (s *Service) Receipts(ctx context.Context, app *gate.App, name wire.Name, r
 		return nil, nil, ErrNoReceipts
 	}
 	list, answer, err := receiver.Receipts(creds, r, body)
-	if err != nil {
+	if errors.Is(err, wire.ErrSignature) {
 		return nil, nil, err
+	}
+	if err != nil {
+		return nil, nil, &ReceiptError{err}
 	}
 	var (
 		out  []Reported

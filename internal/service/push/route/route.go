@@ -14,6 +14,7 @@ import (
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 )
@@ -69,6 +70,7 @@ type Deps struct {
 	Dispatcher *channel.Dispatcher
 	// SMS may be nil: then no app can have the channel.
 	SMS   ShortMessages
+	Audit *audit.Log
 	Clock clock.Clock
 	Log   *slog.Logger
 	// ReceiptURL is where a vendor that is told with each message shall report to; empty: nowhere. Optional.
@@ -224,7 +226,8 @@ type carrier struct {
 	probe func(ctx context.Context, c wire.Credentials) error
 }
 
-var errNoChannel = errors.New("no such channel")
+// ErrNoChannel says that this installation has no channel of that name.
+var ErrNoChannel = errors.New("no such channel")
 
 func (s *Service) carrier(name wire.Name) (carrier, error) {
 	if name == sms && s.SMS != nil {
@@ -233,5 +236,5 @@ func (s *Service) carrier(name wire.Name) (carrier, error) {
 	if v := s.Dispatcher.Vendor(name); v != nil {
 		return carrier{v.Parse, v.Probe}, nil
 	}
-	return carrier{}, fmt.Errorf("route: %q: %w", name, errNoChannel)
+	return carrier{}, fmt.Errorf("route: %q: %w", name, ErrNoChannel)
 }

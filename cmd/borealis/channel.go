@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"borealis/internal/app"
+)
+
+// ChannelCmd is `borealis channel …`.
+type ChannelCmd struct {
+	List   ChannelListCmd   `cmd:"" help:"List what an app has at vendors."`
+	Set    ChannelSetCmd    `cmd:"" help:"Keep the credentials of an app at a vendor."`
+	Remove ChannelRemoveCmd `cmd:"" help:"Forget the credentials of an app at a vendor."`
+	Test   ChannelTestCmd   `cmd:"" help:"Ask a vendor whether it takes the credentials of an app."`
+}
+
+// channelFlags name a channel of an app.
+type channelFlags struct {
+	adminFlags
+	Key     string `arg:"" help:"AppKey."`
+	Channel string `arg:"" enum:"apns,fcm,huawei,hmos,honor,xiaomi,oppo,vivo,meizu,webpush,sms" help:"One of apns, fcm, huawei, hmos, honor, xiaomi, oppo, vivo, meizu, webpush, sms."`
+}
+
+func (c *channelFlags) path() string {
+	return "/apps/" + url.PathEscape(c.Key) + "/channels/" + c.Channel
+}
+
+// ChannelListCmd is `borealis channel list`.
+type ChannelListCmd struct {
+	adminFlags
+	Key string `arg:"" help:"AppKey."`
+}
+
+// Run lists the channels.
+func (c *ChannelListCmd) Run(ctx context.Context) error {
+	out := []app.AdminChannel{}
+	if err := c.call(ctx, http.MethodGet, "/apps/"+url.PathEscape(c.Key)+"/channels", nil, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHANNEL\tACCOUNT\tDEVICES\tPROBLEM")
+	for _, ch := range out {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", ch.Channel, ch.Account, ch.Devices, ch.Problem)
+	}
+	return w.Flush()
+}
+
+// ChannelSetCmd is `borealis channel set`.
+type ChannelSetCmd struct {
+	channelFlags
+	File      string `arg:"" help:"File with the credentials as JSON, in the fields of docs/channels; - reads standard input."`
+	Marketing int    `help:"Messages of class marketing a device may get on a day; 0: as the vendor rules." default:"0"`
+}
+
+// Run keeps the credentials.
+func (c *ChannelSetCmd) Run(ctx context.Context) error {
+	in := os.Stdin
+	if c.File != "-" {
+		file, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	const limit = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(in, limit+1))
+	switch {
+	case err != nil:
+		return err
+	case len(text) > limit || !json.Valid(text):
+		return fmt.Errorf("%s is not a JSON file of at most %d bytes", c.File, limit)
+	}
+	var out struct{}
+	if err := c.call(ctx, http.MethodPut, c.path(), app.AdminChannelChange{Credentials: text, Marketing: c.Marketing}, &out); err != nil {
+		return err
+	}
+	return c.say("kept; `borealis channel test` asks the vendor whether it takes them")
+}
+
+func (c *channelFlags) say(text string) error {
+	if c.JSON {
+		return printJSON(struct{}{})
+	}
+	_, err := fmt.Println(text)
+	return err
+}
+
+// ChannelRemoveCmd is `borealis channel remove`.
+type ChannelRemoveCmd struct{ channelFlags }
+
+// Run forgets the credentials.
+func (c *ChannelRemoveCmd) Run(ctx context.Context) error {
+	var out struct{}
+	if err := c.call(ctx, http.MethodDelete, c.path(), nil, &out); err != nil {
+		return err
+	}
+	return c.say("forgotten")
+}
+
+// ChannelTestCmd is `borealis channel test`.
+type ChannelTestCmd struct{ channelFlags }
+
+// Run asks the vendor.
+func (c *ChannelTestCmd) Run(ctx context.Context) error {
+	var out app.AdminProbe
+	if err := c.call(ctx, http.MethodPost, c.path()+"/probe", nil, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out)
+	}
+	if !out.OK {
+		return fmt.Errorf("not taken: %s", out.Reason)
+	}
+	_, err := fmt.Println("taken")
+	return err
+}
+
+// TraceCmd is `borealis trace`.
+type TraceCmd struct {
+	adminFlags
+	Key            string `arg:"" help:"AppKey."`
+	Message        string `arg:"" help:"Message id."`
+	RegistrationID string `arg:"" help:"Registration id of the device."`
+}
+
+// Run prints what happened.
+func (c *TraceCmd) Run(ctx context.Context) error {
+	var out app.AdminTrace
+	path := "/apps/" + url.PathEscape(c.Key) + "/messages/" + url.PathEscape(c.Message) + "/devices/" + url.PathEscape(c.RegistrationID)
+	if err := c.call(ctx, http.MethodGet, path, nil, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TIME\tCHANNEL\tWHAT\tWHY")
+	for _, e := range out.Events {
+		at := ""
+		if e.At > 0 {
+			at = time.UnixMilli(e.At).Local().Format("2006-01-02 15:04:05.000")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", at, e.Channel, e.What, strings.TrimSpace(e.Code+" "+e.Detail))
+	}
+	return w.Flush()
+}

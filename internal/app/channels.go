@@ -1,0 +1,308 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/device"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/web"
+	"borealis/internal/platform/account"
+	"borealis/internal/service/push"
+	"borealis/internal/service/push/route"
+)
+
+// AdminChannel is what an app has at a vendor, as operators and owners see it.
+type AdminChannel struct {
+	Channel    string `json:"channel" doc:"apns, fcm, huawei, hmos, honor, xiaomi, oppo, vivo, meizu, webpush or sms"`
+	Account    string `json:"account" doc:"the account at the vendor, which is no secret"`
+	Marketing  int    `json:"marketing,omitempty" doc:"messages of class marketing a device may get on a day; absent: as the vendor rules"`
+	Problem    string `json:"problem,omitempty" doc:"why the vendor refused the credentials last"`
+	ProblemAt  int64  `json:"problem_at,omitempty" doc:"Unix milliseconds"`
+	QuotaUntil int64  `json:"quota_until,omitempty" doc:"the vendor said that a quota of the account is used up until then, Unix milliseconds"`
+	Devices    int64  `json:"devices" doc:"devices of the app that have a token of the channel"`
+	UpdatedAt  int64  `json:"updated_at" doc:"Unix milliseconds"`
+}
+
+// AdminChannelChange are new credentials of an app at a vendor.
+type AdminChannelChange struct {
+	Credentials json.RawMessage `json:"credentials" doc:"the object that docs/channels describes for the vendor"`
+	Marketing   int             `json:"marketing,omitempty" minimum:"0" maximum:"20" doc:"messages of class marketing a device may get on a day; 0: as the vendor rules"`
+}
+
+// AdminProbe is whether a vendor takes the credentials of an app.
+type AdminProbe struct {
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// AdminTrace is why a device got a message or did not.
+type AdminTrace struct {
+	Events []push.TraceEvent `json:"events" doc:"in order of time"`
+}
+
+// channelsOf lists what an app has at vendors, and how many devices each may reach.
+func (c *core) channelsOf(ctx context.Context, app int64) ([]AdminChannel, error) {
+	list, err := c.push.Channels().Channels(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := c.devices.TokenCounts(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]AdminChannel, 0, len(list))
+	for _, ch := range list {
+		out = append(out, AdminChannel{
+			Channel: string(ch.Name), Account: ch.Account, Marketing: ch.Marketing, Problem: ch.Problem, ProblemAt: ch.ProblemAt, QuotaUntil: ch.QuotaUntil,
+			Devices: counts[string(ch.Name)], UpdatedAt: ch.UpdatedAt,
+		})
+	}
+	return out, nil
+}
+
+// probeTimeout bounds the question whether a vendor takes credentials.
+const probeTimeout = 20 * time.Second
+
+// probe asks a vendor whether it takes an app's credentials. The error is ours.
+func (c *core) probe(ctx context.Context, app int64, name string) (AdminProbe, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	err := c.push.Channels().Probe(ctx, app, wire.Name(name))
+	var field *wire.FieldError
+	switch {
+	case err == nil:
+		return AdminProbe{OK: true}, nil
+	case errors.As(err, &field):
+		return AdminProbe{Reason: field.Error()}, nil
+	case errors.Is(err, route.ErrNoChannel):
+		return AdminProbe{}, err
+	}
+	return AdminProbe{Reason: err.Error()}, nil
+}
+
+// trace tells what happened with a message for a device, by their public ids. found is false if the app has no such message or device.
+func (c *core) trace(ctx context.Context, appKey, msg, rid string) (out AdminTrace, found bool, err error) {
+	app := c.gate.App(appKey)
+	id, ok := push.ParseID(msg)
+	if app == nil || !ok {
+		return AdminTrace{}, false, nil
+	}
+	ordinals, err := c.devices.Lookup(ctx, app, []string{rid})
+	if err != nil {
+		return AdminTrace{}, false, err
+	}
+	known, _ := device.Found([]string{rid}, ordinals)
+	if len(known) == 0 {
+		return AdminTrace{}, false, nil
+	}
+	out.Events, err = c.push.Trace(ctx, app.ID, id, known[0])
+	return out, len(out.Events) > 0, err
+}
+
+// channelRoutes are the operator's calls about channels.
+func (a *adminServer) channelRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /apps/{key}/channels", a.listChannels)
+	mux.HandleFunc("PUT /apps/{key}/channels/{channel}", a.setChannel)
+	mux.HandleFunc("DELETE /apps/{key}/channels/{channel}", a.removeChannel)
+	mux.HandleFunc("POST /apps/{key}/channels/{channel}/probe", a.probeChannel)
+	mux.HandleFunc("GET /apps/{key}/messages/{id}/devices/{rid}", a.traceDevice)
+}
+
+// app finds the app of a call.
+func (a *adminServer) app(r *http.Request) (*gate.App, error) {
+	app := a.core.gate.App(r.PathValue("key"))
+	if app == nil {
+		return nil, account.ErrNotFound
+	}
+	return app, nil
+}
+
+func (a *adminServer) listChannels(w http.ResponseWriter, r *http.Request) {
+	var list []AdminChannel
+	app, err := a.app(r)
+	if err == nil {
+		list, err = a.core.channelsOf(r.Context(), app.ID)
+	}
+	a.answer(w, r, err, func() any { return list })
+}
+
+func (a *adminServer) setChannel(w http.ResponseWriter, r *http.Request) {
+	var in AdminChannelChange
+	if !decodeAdmin(w, r, &in) {
+		return
+	}
+	app, err := a.app(r)
+	if err == nil {
+		err = channelError(a.core.push.Channels().SetChannel(r.Context(), operator, app, wire.Name(r.PathValue("channel")), in.Credentials, in.Marketing))
+	}
+	a.answer(w, r, err, func() any { return struct{}{} })
+}
+
+func (a *adminServer) removeChannel(w http.ResponseWriter, r *http.Request) {
+	app, err := a.app(r)
+	if err == nil {
+		var removed bool
+		if removed, err = a.core.push.Channels().RemoveChannel(r.Context(), operator, app, wire.Name(r.PathValue("channel"))); err == nil && !removed {
+			err = &account.InvalidError{Field: "channel", Reason: "the app has no credentials for it"}
+		}
+	}
+	a.answer(w, r, err, func() any { return struct{}{} })
+}
+
+func (a *adminServer) probeChannel(w http.ResponseWriter, r *http.Request) {
+	var out AdminProbe
+	app, err := a.app(r)
+	if err == nil {
+		out, err = a.core.probe(r.Context(), app.ID, r.PathValue("channel"))
+	}
+	a.answer(w, r, channelError(err), func() any { return out })
+}
+
+func (a *adminServer) traceDevice(w http.ResponseWriter, r *http.Request) {
+	out, found, err := a.core.trace(r.Context(), r.PathValue("key"), r.PathValue("id"), r.PathValue("rid"))
+	if err == nil && !found {
+		err = &account.InvalidError{Field: "message", Reason: "the app has no such message or device"}
+	}
+	a.answer(w, r, err, func() any { return out })
+}
+
+// channelError is what a caller did wrong, as such.
+func channelError(err error) error {
+	var field *wire.FieldError
+	switch {
+	case errors.As(err, &field):
+		return &account.InvalidError{Field: field.Field, Reason: field.Reason}
+	case errors.Is(err, route.ErrNoChannel):
+		return &account.InvalidError{Field: "channel", Reason: "this installation has none of that name"}
+	}
+	return err
+}
+
+// maxReceipts is how much a vendor may report at once, in bytes: a thousand receipts are about 300 KB.
+const maxReceipts = 1 << 20
+
+// mountReceipts registers where vendors report what became of messages.
+func (c *core) mountReceipts(mux *http.ServeMux) {
+	mux.HandleFunc("POST /channel/v1/receipts/{app_key}/{channel}", func(w http.ResponseWriter, r *http.Request) {
+		app := c.gate.App(r.PathValue("app_key"))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceipts))
+		problem := func(status int, detail string) {
+			web.WriteProblem(w, r, web.Problem{Status: status, Detail: detail})
+		}
+		switch {
+		case err != nil:
+			problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are read", maxReceipts))
+			return
+		case app == nil:
+			problem(http.StatusNotFound, "no app has that key")
+			return
+		}
+		var wrong *route.ReceiptError
+		answer, err := c.push.VendorReceipts(r.Context(), app, wire.Name(r.PathValue("channel")), r, body)
+		switch {
+		case errors.Is(err, route.ErrNoReceipts):
+			problem(http.StatusNotFound, "nothing is expected from that channel for that app")
+		case errors.Is(err, wire.ErrSignature):
+			problem(http.StatusUnauthorized, "the signature is wrong")
+		case errors.As(err, &wrong):
+			problem(http.StatusBadRequest, wrong.Error())
+		case err != nil:
+			c.log.Warn("receipts of a vendor not recorded", "app", app.Key, "channel", r.PathValue("channel"), "err", err)
+			problem(http.StatusServiceUnavailable, "not recorded, try again")
+		default:
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			_, _ = w.Write(answer) //nolint:gosec // made by the vendor's package, and JSON
+		}
+	})
+}
+
+type channelInput struct {
+	AppKey  string `path:"app_key"`
+	Channel string `path:"channel" enum:"apns,fcm,huawei,hmos,honor,xiaomi,oppo,vivo,meizu,webpush,sms"`
+}
+
+type channelsInput struct {
+	AppKey string `path:"app_key"`
+}
+
+type channelsOutput struct {
+	Body struct {
+		Channels []AdminChannel `json:"channels"`
+	}
+}
+
+type channelSetInput struct {
+	channelInput
+	Body AdminChannelChange
+}
+
+type channelProbeOutput struct{ Body AdminProbe }
+
+type traceInput struct {
+	AppKey         string `path:"app_key"`
+	ID             string `path:"id" pattern:"^[1-9][0-9]{0,15}$" doc:"message id"`
+	RegistrationID string `path:"registration_id" maxLength:"64"`
+}
+
+type traceOutput struct{ Body AdminTrace }
+
+// channelAPI registers the calls about vendors' channels.
+func (c *core) channelAPI(api huma.API) {
+	operation := func(id, method, path, summary string) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: method, Path: "/api/v1/apps/{app_key}" + path, Tags: []string{"Channels"}, Summary: summary,
+			Security: []map[string][]string{{"app": {}}}, Middlewares: huma.Middlewares{c.asApp(api)},
+		}
+	}
+	huma.Register(api, operation("channel-list", http.MethodGet, "/channels", "What the app has at vendors of push channels"),
+		func(ctx context.Context, _ *channelsInput) (*channelsOutput, error) {
+			out := &channelsOutput{}
+			var err error
+			out.Body.Channels, err = c.channelsOf(ctx, appOf(ctx).ID)
+			return out, err
+		})
+	huma.Register(api, operation("channel-set", http.MethodPut, "/channels/{channel}", "Keep the app's credentials at a vendor"),
+		func(ctx context.Context, in *channelSetInput) (*struct{}, error) {
+			err := c.push.Channels().SetChannel(ctx, "app "+in.AppKey, appOf(ctx), wire.Name(in.Channel), in.Body.Credentials, in.Body.Marketing)
+			if field, ok := errors.AsType[*wire.FieldError](err); ok {
+				return nil, huma.Error422UnprocessableEntity("the credentials are wrong", &huma.ErrorDetail{Location: "body.credentials." + field.Field, Message: field.Reason})
+			}
+			if errors.Is(err, route.ErrNoChannel) {
+				return nil, huma.Error404NotFound("this installation has no such channel")
+			}
+			return nil, err
+		})
+	huma.Register(api, operation("channel-remove", http.MethodDelete, "/channels/{channel}", "Forget the app's credentials at a vendor"),
+		func(ctx context.Context, in *channelInput) (*struct{}, error) {
+			removed, err := c.push.Channels().RemoveChannel(ctx, "app "+in.AppKey, appOf(ctx), wire.Name(in.Channel))
+			if err == nil && !removed {
+				return nil, huma.Error404NotFound("the app has no credentials for the channel")
+			}
+			return nil, err
+		})
+	huma.Register(api, operation("channel-probe", http.MethodPost, "/channels/{channel}/probe", "Ask the vendor whether it takes the credentials"),
+		func(ctx context.Context, in *channelInput) (*channelProbeOutput, error) {
+			probe, err := c.probe(ctx, appOf(ctx).ID, in.Channel)
+			if errors.Is(err, route.ErrNoChannel) {
+				return nil, huma.Error404NotFound("this installation has no such channel")
+			}
+			return &channelProbeOutput{Body: probe}, err
+		})
+	huma.Register(api, operation("message-trace", http.MethodGet, "/messages/{id}/devices/{registration_id}", "Why a device got a message or did not"),
+		func(ctx context.Context, in *traceInput) (*traceOutput, error) {
+			trace, found, err := c.trace(ctx, appOf(ctx).Key, in.ID, in.RegistrationID)
+			if err == nil && !found {
+				return nil, huma.Error404NotFound("the app has no such message or device")
+			}
+			return &traceOutput{Body: trace}, err
+		})
+}
