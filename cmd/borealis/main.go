@@ -26,6 +26,7 @@ type commands struct {
 	Import    ImportCmd    `cmd:"" help:"Bring devices over from another push service."`
 	Push      PushCmd      `cmd:"" help:"Send a push through the REST API."`
 	Device    DeviceCmd    `cmd:"" help:"Run simulated devices that print what they receive."`
+	Sim       SimCmd       `cmd:"" help:"Simulate the push services of phone makers and browsers, for development."`
 	Bench     BenchCmd     `cmd:"" help:"Measure a server, beside a peer in the same run."`
 	Config    ConfigCmd    `cmd:"" help:"Print the configuration file with its defaults."`
 	OpenAPI   OpenAPICmd   `cmd:"" name:"openapi" help:"Print the OpenAPI document of the native API."`

@@ -1,0 +1,199 @@
+// Package sim is one server that stands for the push services of all vendors, for development and tests: start Borealis
+// with --vendor-url and the address of it, and every phone is a simulated one.
+//
+// Each vendor is served below its name, with the paths of all its hosts: /xiaomi/v3/message/regid. Below /sim the server is told
+// what to do and says what arrived:
+//
+//	GET  /sim                        vendors, and the ways each can be told to fail
+//	GET  /sim/credentials/{channel}  what the vendor's account is, in the form that `borealis channel set` takes
+//	POST /sim/phones                 {"channel":…,"token":…,"state":…}: makes a phone or changes it; without a token one is made up
+//	GET  /sim/phones[?channel=…]     all phones with what they got and show
+//	POST /sim/faults/{channel}       {"next":[…]}: the next calls fail so; {"share":0.1,"of":[…],"seed":1}: some do
+//	POST /sim/receipts/{channel}     {"url":…}: where the vendor reports what became of messages
+package sim
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"borealis/internal/kernel/clock"
+	"borealis/test/sim/fcm"
+	"borealis/test/sim/oppo"
+	"borealis/test/sim/phone"
+	"borealis/test/sim/vivo"
+	"borealis/test/sim/webpush"
+	"borealis/test/sim/xiaomi"
+)
+
+// Server is all vendors. It is safe for concurrent use.
+type Server struct {
+	// Phones are those of all vendors.
+	Phones  *phone.Network
+	vendors map[string]vendor
+	browser *webpush.Sim
+	mux     *http.ServeMux
+}
+
+type vendor struct {
+	phone.Simulator
+	faults *phone.Faults
+}
+
+// New returns a server without phones.
+func New(c clock.Clock) *Server {
+	s := &Server{Phones: phone.NewNetwork(c), vendors: make(map[string]vendor), mux: http.NewServeMux()}
+	add := func(build func(phone.Deps) phone.Simulator) {
+		faults := &phone.Faults{}
+		v := build(phone.Deps{Phones: s.Phones, Faults: faults, Clock: c})
+		s.vendors[v.Channel()] = vendor{v, faults}
+		s.mux.Handle("/"+v.Channel()+"/", http.StripPrefix("/"+v.Channel(), v))
+	}
+	add(func(d phone.Deps) phone.Simulator { return fcm.New(d) })
+	add(func(d phone.Deps) phone.Simulator { return oppo.New(d) })
+	add(func(d phone.Deps) phone.Simulator { return vivo.New(d) })
+	add(func(d phone.Deps) phone.Simulator { s.browser = webpush.New(d); return s.browser })
+	add(func(d phone.Deps) phone.Simulator { return xiaomi.New(d) })
+	s.mux.HandleFunc("GET /sim", s.list)
+	s.mux.HandleFunc("GET /sim/credentials/{channel}", s.credentials)
+	s.mux.HandleFunc("GET /sim/phones", s.phones)
+	s.mux.HandleFunc("POST /sim/phones", s.change)
+	s.mux.HandleFunc("POST /sim/faults/{channel}", s.fail)
+	s.mux.HandleFunc("POST /sim/receipts/{channel}", s.receipts)
+	return s
+}
+
+// ServeHTTP answers vendors' calls and those below /sim.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Channels are the names of the vendors, sorted.
+func (s *Server) Channels() []string {
+	out := make([]string, 0, len(s.vendors))
+	for name := range s.vendors {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Credentials are what the vendor's account is; nil if there is no such vendor.
+func (s *Server) Credentials(channel string) json.RawMessage {
+	if v, ok := s.vendors[channel]; ok {
+		return v.Credentials()
+	}
+	return nil
+}
+
+// Faults of a vendor; nil if there is no such vendor.
+func (s *Server) Faults(channel string) *phone.Faults { return s.vendors[channel].faults }
+
+// Add makes a phone and returns its token. base is the address of this server, which the tokens of browsers contain.
+func (s *Server) Add(channel, base string) string {
+	if channel == s.browser.Channel() {
+		return s.browser.Subscribe(base+"/"+channel, "")
+	}
+	return s.Phones.Add(channel, "")
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
+	type row struct {
+		Channel string   `json:"channel"`
+		Faults  []string `json:"faults"`
+	}
+	var out []row
+	for _, name := range s.Channels() {
+		out = append(out, row{name, s.vendors[name].FaultNames()})
+	}
+	answer(w, out)
+}
+
+func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
+	c := s.Credentials(r.PathValue("channel"))
+	if c == nil {
+		http.NotFound(w, r)
+		return
+	}
+	answer(w, c)
+}
+
+func (s *Server) phones(w http.ResponseWriter, r *http.Request) {
+	answer(w, s.Phones.All(r.URL.Query().Get("channel")))
+}
+
+// maxBody bounds what the calls below /sim read, in bytes.
+const maxBody = 1 << 20
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
+		http.Error(w, "the body is not the JSON that this call takes", http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+func (s *Server) change(w http.ResponseWriter, r *http.Request) {
+	var in phone.Phone
+	if !read(w, r, &in) {
+		return
+	}
+	if _, ok := s.vendors[in.Channel]; !ok {
+		http.Error(w, "there is no such channel", http.StatusBadRequest)
+		return
+	}
+	if in.Token == "" {
+		in.Token = s.Add(in.Channel, cmp.Or(r.URL.Query().Get("base"), "http://"+r.Host))
+	} else if _, known := s.Phones.Find(in.Channel, in.Token); !known {
+		s.Phones.Add(in.Channel, in.Token)
+	}
+	s.Phones.SetState(in.Channel, in.Token, in.State)
+	out, _ := s.Phones.Find(in.Channel, in.Token)
+	answer(w, out)
+}
+
+func (s *Server) fail(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Next  []string `json:"next"`
+		Share float64  `json:"share"`
+		Of    []string `json:"of"`
+		Seed  uint64   `json:"seed"`
+	}
+	f := s.Faults(r.PathValue("channel"))
+	if f == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	known := s.vendors[r.PathValue("channel")].FaultNames()
+	for _, name := range slices.Concat(in.Next, in.Of) {
+		if name != "" && !slices.Contains(known, name) {
+			http.Error(w, "the vendor does not fail so: GET /sim lists how it does", http.StatusBadRequest)
+			return
+		}
+	}
+	f.Next(in.Next...)
+	f.Sometimes(in.Share, in.Seed, in.Of...)
+	answer(w, struct{}{})
+}
+
+func (s *Server) receipts(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		URL string `json:"url"`
+	}
+	reporter, ok := s.vendors[r.PathValue("channel")].Simulator.(phone.Reporter)
+	if !ok {
+		http.Error(w, "the vendor reports nothing", http.StatusNotFound)
+		return
+	}
+	if read(w, r, &in) {
+		reporter.ReportTo(in.URL)
+		answer(w, struct{}{})
+	}
+}
