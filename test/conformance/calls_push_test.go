@@ -68,6 +68,11 @@ var pushCalls = []call{
 		s.pushed("push.inapp", to([]string{s.android}, "parts", "inapp"), s.android)
 	}},
 	{"push.live", "`POST /v3/push`: live_activity", func(s *session) {
+		follow := object{"live_activity_id": "order-17", "push_token": "80c1"}
+		if status := s.n.Call(s.T, s.self[s.ios], http.MethodPut, "/device/v1/live-activities", follow, nil); status != http.StatusNoContent {
+			s.Fatalf("to follow: status %d", status)
+		}
+		s.pushed("push.live", object{"id": "order-17"}, s.ios)
 		s.refused("app", "push.live", object{"id": "none"}, http.StatusBadRequest, 1011)
 		s.credentials("push.live", object{"id": "none"}, pushCodes)
 	}},

@@ -29,7 +29,8 @@ type session struct {
 	app, member e2e.Credentials
 	// android and ios are connected, silent has been once.
 	android, ios, silent string
-	devices              map[string]client // by registration id
+	devices              map[string]client          // by registration id
+	self                 map[string]e2e.Credentials // of devices, by registration id
 	// sent is a push that android and ios received; grouped the id of a push to the group; plan the id of a schedule;
 	// file the id of a file.
 	sent, grouped, plan, file string
@@ -41,9 +42,10 @@ type absent struct{}
 
 // newSession starts the library.
 func newSession(t *testing.T, n *e2e.Node, library sdk, ca *authority) *session {
-	s := &session{T: t, n: n, client: library, app: n.NewApp(t), member: n.NewApp(t), devices: map[string]client{}}
+	s := &session{T: t, n: n, client: library, app: n.NewApp(t), member: n.NewApp(t), devices: map[string]client{}, self: map[string]e2e.Credentials{}}
 	register := func(app e2e.Credentials, platform string, stays bool) string {
 		d := n.Register(t, app, platform)
+		s.self[d.RegistrationID] = e2e.Credentials{Key: d.RegistrationID, Secret: d.Secret}
 		if !stays {
 			join(t, n, app, d)
 			return d.RegistrationID

@@ -4,11 +4,13 @@
 //
 // Tables: device_installation (the epoch of this installation), device_counter (the next ordinal of each app),
 // device_epoch (from which ordinal on an epoch issued), device_device (one row per device), device_install
-// (installation → device), device_token (vendor tokens, which decay when their devices fall silent), device_import (ids of another push service → devices),
-// device_import_head (how many, and the number of the last change). Events: deviceevent, published by who sets the hooks.
+// (installation → device), device_token (vendor tokens, which decay when their devices fall silent), device_live (live
+// activities that devices follow), device_import (ids of another push service → devices), device_import_head (how many, and
+// the number of the last change). Events: deviceevent, published by who sets the hooks.
 //
 // A device is pending from its registration, joined from its first authenticated contact, and gone at its end. One that
-// stays pending for 24 h is deleted. A joined device whose push is switched off is in no audience. A row that is gone keeps nothing personal; its ordinal is never used again.
+// stays pending for 24 h is deleted. A joined device whose push is switched off is in no audience. A row that is gone keeps
+// nothing personal; its ordinal is never used again.
 //
 // Moving over from another push service. Import makes its devices known under the ids they have there. An imported
 // device is in audiences and is owed messages, but nobody can connect as one: there is no secret. Registering with

@@ -61,6 +61,9 @@ func erase(ctx context.Context, tx *db.Tx, app int64, w *row) error {
 	if _, err := tx.Exec(ctx, `delete from device_token where app_id = $1 and ordinal = $2`, app, int64(w.ordinal)); err != nil {
 		return fmt.Errorf("device: delete tokens: %w", err)
 	}
+	if _, err := tx.Exec(ctx, `delete from device_live where app_id = $1 and ordinal = $2`, app, int64(w.ordinal)); err != nil {
+		return fmt.Errorf("device: delete live activities: %w", err)
+	}
 	if w.installHash != nil {
 		// Only its own: the installation may have moved on to another device.
 		if _, err := tx.Exec(ctx, `delete from device_install where app_id = $1 and install_hash = $2 and ordinal = $3`,

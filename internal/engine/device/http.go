@@ -126,6 +126,20 @@ type tokenBody struct {
 	Environment string   `json:"environment,omitempty" enum:"production,sandbox"`
 }
 
+type liveInput struct {
+	request
+	RawBody []byte
+	Body    liveBody
+}
+
+type liveBody struct {
+	_              struct{} `json:"-" additionalProperties:"true"`
+	LiveActivityID string   `json:"live_activity_id,omitempty" doc:"The app's own id of a live activity that the device shows; it is followed for 24 hours."`
+	AttributesType string   `json:"attributes_type,omitempty" doc:"Instead: the type of activities that can be started on the device."`
+	PushToken      string   `json:"push_token" doc:"As ActivityKit gave it, in hexadecimal digits; empty ends."`
+	Environment    string   `json:"environment,omitempty" enum:"production,sandbox"`
+}
+
 // securityScheme is the name of HTTP Basic with registration id and secret in the OpenAPI document.
 const securityScheme = "device"
 
@@ -142,6 +156,8 @@ func (r *Registry) Routes(api huma.API) {
 	huma.Register(api, own(operation("get-device-profile", http.MethodGet, "/device/v1/profile", "Read the device's profile")), r.handleGetProfile)
 	huma.Register(api, own(operation("change-device-profile", http.MethodPatch, "/device/v1/profile", "Change the device's profile")), r.handleSetProfile)
 	huma.Register(api, own(operation("put-device-token", http.MethodPut, "/device/v1/tokens", "Set the device's token of a vendor channel")), r.handlePutToken)
+	huma.Register(api, own(operation("put-device-live-activity", http.MethodPut, "/device/v1/live-activities", "Follow a live activity, or let activities be started")),
+		r.handleSetLive)
 	for _, path := range doc.Paths {
 		for _, op := range [...]*huma.Operation{path.Post, path.Patch, path.Put} {
 			if op != nil && op.RequestBody != nil && op.Tags != nil && op.Tags[0] == "Devices" {
@@ -251,6 +267,18 @@ func (r *Registry) handlePutToken(ctx context.Context, in *tokenInput) (*struct{
 	t, err := parseToken(in.RawBody)
 	if err == nil {
 		err = r.PutToken(ctx, app, ordinal, t)
+	}
+	return nil, r.problem(err)
+}
+
+func (r *Registry) handleSetLive(ctx context.Context, in *liveInput) (*struct{}, error) {
+	app, ordinal, err := r.Authenticate(ctx, in.http)
+	if err != nil {
+		return nil, r.problem(err)
+	}
+	l, err := parseLive(in.RawBody)
+	if err == nil {
+		err = r.SetLive(ctx, app, ordinal, l)
 	}
 	return nil, r.problem(err)
 }

@@ -2,9 +2,12 @@ package device
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
+
+	"borealis/internal/engine/gate"
 )
 
 // maxProfile is the longest profile document in bytes.
@@ -15,7 +18,7 @@ const maxProfile = 64 << 10
 // with the field.
 func ParseProfile(data []byte) (ProfileChange, error) {
 	var c ProfileChange
-	members, err := object("", data, maxProfile)
+	members, err := object("", data)
 	if err != nil {
 		return c, err
 	}
@@ -60,7 +63,7 @@ func (c *ProfileChange) member(name string, raw json.RawMessage) error {
 }
 
 func (c *ProfileChange) tags(raw json.RawMessage) error {
-	members, err := object("tags", raw, maxProfile)
+	members, err := object("tags", raw)
 	if err != nil {
 		return err
 	}
@@ -85,30 +88,71 @@ func (c *ProfileChange) tags(raw json.RawMessage) error {
 	return nil
 }
 
-// parseToken reads the JSON of topic up/tokens.
+// parseToken reads the JSON of PUT /device/v1/tokens.
 func parseToken(data []byte) (Token, error) {
-	members, err := object("", data, maxProfile)
-	if err != nil {
-		return Token{}, err
-	}
 	var t Token
-	for _, f := range [...]struct {
-		name string
-		into *string
-	}{{"channel", &t.Channel}, {"token", &t.Token}, {"environment", &t.Environment}} {
-		if raw, ok := members[f.name]; ok && !isNull(raw) {
-			if err := decode(f.name, raw, f.into, "a string"); err != nil {
-				return Token{}, err
+	_, err := texts(data, map[string]*string{"channel": &t.Channel, "token": &t.Token, "environment": &t.Environment})
+	if err == nil {
+		err = t.check()
+	}
+	return t, err
+}
+
+// parseLive reads the JSON of PUT /device/v1/live-activities.
+func parseLive(data []byte) (Live, error) {
+	var l Live
+	members, err := texts(data, map[string]*string{
+		"live_activity_id": &l.Activity, "attributes_type": &l.AttributesType, "push_token": &l.PushToken, "environment": &l.Environment,
+	})
+	if raw := members["push_token"]; err == nil && (raw == nil || isNull(raw)) {
+		err = invalid("push_token", "is needed; an empty one ends")
+	}
+	if err == nil {
+		err = l.check()
+	}
+	return l, err
+}
+
+// putTokens takes a message on TopicTokens, which is either of the two.
+func (r *Registry) putTokens(ctx context.Context, app *gate.App, ordinal uint32, data []byte) error {
+	members, err := object("", data)
+	if err != nil {
+		return err
+	}
+	if members["live_activity_id"] != nil || members["attributes_type"] != nil {
+		l, err := parseLive(data)
+		if err == nil {
+			err = r.SetLive(ctx, app, ordinal, l)
+		}
+		return err
+	}
+	t, err := parseToken(data)
+	if err == nil {
+		err = r.PutToken(ctx, app, ordinal, t)
+	}
+	return err
+}
+
+// texts reads members of an object that are strings; null is as absent. It returns all members.
+func texts(data []byte, into map[string]*string) (map[string]json.RawMessage, error) {
+	members, err := object("", data)
+	if err != nil {
+		return nil, err
+	}
+	for name, to := range into {
+		if raw, ok := members[name]; ok && !isNull(raw) {
+			if err := decode(name, raw, to, "a string"); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return t, t.check()
+	return members, nil
 }
 
 // object reads a JSON object whose members are not looked at yet.
-func object(field string, data []byte, limit int) (map[string]json.RawMessage, error) {
-	if len(data) > limit {
-		return nil, invalid(field, fmt.Sprintf("must not be longer than %d bytes", limit))
+func object(field string, data []byte) (map[string]json.RawMessage, error) {
+	if len(data) > maxProfile {
+		return nil, invalid(field, fmt.Sprintf("must not be longer than %d bytes", maxProfile))
 	}
 	if !utf8.Valid(data) {
 		return nil, invalid(field, "must be valid UTF-8")

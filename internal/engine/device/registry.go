@@ -128,6 +128,9 @@ func (r *Registry) Run(ctx context.Context) error {
 			if _, err := r.SweepTokens(ctx); err != nil && ctx.Err() == nil {
 				r.Log.Warn("old tokens not deleted", "err", err)
 			}
+			if _, err := r.SweepLive(ctx); err != nil && ctx.Err() == nil {
+				r.Log.Warn("expired live activities not deleted", "err", err)
+			}
 		}
 	}
 }

@@ -32,10 +32,20 @@ func (t Token) check() error {
 	if !slices.Contains(channels[:], t.Channel) {
 		return invalid("channel", "must be one of "+strings.Join(channels[:], ", "))
 	}
-	if t.Environment != "" && t.Environment != "production" && t.Environment != "sandbox" {
-		return invalid("environment", "must be production or sandbox")
+	if err := checkEnvironment(t.Environment); err != nil {
+		return err
 	}
 	return checkText("token", t.Token, maxToken)
+}
+
+// Environments of a token; production when nothing is said.
+const environmentProduction, environmentSandbox = "production", "sandbox"
+
+func checkEnvironment(environment string) error {
+	if environment != "" && environment != environmentProduction && environment != environmentSandbox {
+		return invalid("environment", "must be production or sandbox")
+	}
+	return nil
 }
 
 // PutToken sets the device's token of a channel. The newest owner of a token wins: it is taken from any other device.
@@ -45,7 +55,7 @@ func (r *Registry) PutToken(ctx context.Context, app *gate.App, ordinal uint32, 
 		return err
 	}
 	if t.Environment == "" {
-		t.Environment = "production"
+		t.Environment = environmentProduction
 	}
 	now := clock.Millis(r.Clock.Now())
 	sum := sha256.Sum256([]byte(t.Token))

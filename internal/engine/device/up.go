@@ -33,10 +33,7 @@ func (r *Registry) Up(ctx context.Context, u edgewire.Up) edgewire.UpReply {
 			err = r.SetProfile(ctx, app, u.Ordinal, c, ByDevice)
 		}
 	case TopicTokens:
-		var t Token
-		if t, err = parseToken(u.Payload); err == nil {
-			err = r.PutToken(ctx, app, u.Ordinal, t)
-		}
+		err = r.putTokens(ctx, app, u.Ordinal, u.Payload)
 	default:
 		return edgewire.UpReply{Code: edgewire.UpDenied, Reason: "no such topic"}
 	}

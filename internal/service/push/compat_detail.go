@@ -128,6 +128,14 @@ type details struct {
 	Notification *detailKind `json:"notification,omitempty"`
 	Message      *detailKind `json:"message,omitempty"`
 	InApp        *detailKind `json:"inapp,omitempty"`
+	LiveActivity *detailLive `json:"live_activity,omitempty"`
+}
+
+// detailLive is the funnel of a live activity, which iOS alone has.
+type detailLive struct {
+	stages
+
+	IOS *stages `json:"sub_ios,omitempty"`
 }
 
 func detailsOf(f *Funnel) details {
@@ -136,6 +144,8 @@ func detailsOf(f *Funnel) details {
 		QuickApp: oneChannel("quick_jg", f.on(audience.QuickApp)), HMOS: oneChannel("jg_hmos", f.on(audience.HMOS)),
 	}
 	switch {
+	case f.Live:
+		return details{LiveActivity: &detailLive{stages: *stagesOf(&f.Total), IOS: stagesOf(f.on(audience.IOS))}}
 	case f.InApp:
 		return details{Notification: kind, InApp: kind}
 	case f.Notification:

@@ -129,6 +129,9 @@ func (s *Service) compatReceivedDetail(w http.ResponseWriter, r *http.Request, a
 		if c, addressed := f.ByPlatform[audience.HMOS]; addressed {
 			d.HMOSMsgSent = &c.Sent
 		}
+		if c := f.on(audience.IOS); f.Live && c != nil {
+			d.LiveActivitySent, d.LiveActivityReceived, d.IOSMsgReceived = &c.Sent, &c.Delivered, nil
+		}
 		return d
 	})
 }

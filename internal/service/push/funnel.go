@@ -13,8 +13,8 @@ type Funnel struct {
 	AcceptedAt int64 // Unix milliseconds
 	Total      Counts
 	ByPlatform map[audience.Platform]Counts
-	// Notification: it had one; otherwise it was a custom message alone.
-	Notification bool
+	// Notification: it had one; Live: it was an event of a live activity; otherwise it was a custom message alone.
+	Notification, Live bool
 	// InApp: devices whose user turned notifications off were to show it inside the app.
 	InApp bool
 }
@@ -32,6 +32,7 @@ func (f *Funnel) include(o *Funnel) {
 		f.ByPlatform[p] = sum
 	}
 	f.Notification = f.Notification || o.Notification
+	f.Live = f.Live || o.Live
 	f.InApp = f.InApp || o.InApp
 }
 
@@ -52,7 +53,7 @@ func (s *Service) Funnels(ctx context.Context, app int64, ids []int64) ([]Funnel
 			return nil, err
 		}
 		f := newFunnel(id)
-		f.AcceptedAt, f.Notification, f.InApp = m.AcceptedAt, push.HasNotification, push.InApp
+		f.AcceptedAt, f.Notification, f.InApp, f.Live = m.AcceptedAt, push.HasNotification, push.InApp, push.LiveActivity() != nil
 		found[id] = f
 		if !m.Wide {
 			asRows = append(asRows, id)

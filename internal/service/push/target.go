@@ -75,10 +75,6 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 		len(a.RegistrationID)+len(a.Segment)+len(a.ABTest) == 0 {
 		return nil, compat.Errorf(400, 1003, "options.geofence: a geofence alone selects nobody here; name an audience")
 	}
-	if a.LiveActivityID != "" {
-		// Needs a token of the vendor's service, which no device has yet.
-		return &targets{}, nil
-	}
 	if err := s.audience.Sync(ctx, app.ID); err != nil {
 		return nil, fmt.Errorf("push: audience: %w", err)
 	}
@@ -94,6 +90,13 @@ func (s *Service) target(ctx context.Context, app *gate.App, m *message, p *payl
 			return nil, compat.Errorf(400, 1003, "audience.registration_id: %q is not a registration id", unknown[0])
 		}
 		expr.Ordinals, expr.HasOrdinals = ordinals, true
+	}
+	if a.LiveActivityID != "" {
+		followers, err := s.devices.LiveFollowers(ctx, app.ID, a.LiveActivityID)
+		if err != nil {
+			return nil, fmt.Errorf("push: audience: %w", err)
+		}
+		expr.Ordinals, expr.HasOrdinals = followers.ToArray(), true
 	}
 	within, err := s.within(ctx, app, p, files)
 	if err != nil {

@@ -243,8 +243,10 @@ type frame struct {
 		ContentType string                     `json:"content_type"`
 		Extras      map[string]json.RawMessage `json:"extras"`
 	} `json:"message"`
-	Override  string `json:"override"`
-	ExpiresAt int64  `json:"expires_at"`
+	Live      map[string]json.RawMessage `json:"live_activity"`
+	LiveID    string                     `json:"live_activity_id"`
+	Override  string                     `json:"override"`
+	ExpiresAt int64                      `json:"expires_at"`
 }
 
 func checkFrame(t *testing.T, p *Push, data []byte) {
@@ -261,6 +263,9 @@ func checkFrame(t *testing.T, p *Push, data []byte) {
 	if (f.Message != nil) != p.HasMessage || f.Message != nil && f.Message.Content == nil {
 		t.Fatalf("frame %s: wrong message", data)
 	}
+	if f.Type != "live_activity" && (f.Live != nil || f.LiveID != "") {
+		t.Fatalf("frame %s: has more than it should", data)
+	}
 	switch f.Type {
 	case "notification":
 		if !p.HasNotification {
@@ -270,6 +275,11 @@ func checkFrame(t *testing.T, p *Push, data []byte) {
 		if !p.HasMessage || f.Title != nil || f.Alert != nil || f.Extras != nil || f.Options != nil {
 			t.Fatalf("frame %s: has more than a message", data)
 		}
+	case "live_activity":
+		if p.HasNotification || p.HasMessage || f.LiveID != p.Audience.LiveActivityID || f.Live["event"] == nil || f.Live["content-state"] == nil {
+			t.Fatalf("frame %s: no event of a live activity", data)
+		}
+		return
 	default:
 		t.Fatalf("frame %s: wrong type", data)
 	}

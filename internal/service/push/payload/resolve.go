@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 )
@@ -13,6 +14,10 @@ import (
 // A push with a custom message alone has the type "message" and none of title, alert, extras and options. Members
 // without content are left out. ok is false when the push has nothing for the platform.
 //
+// One for a live activity has the type "live_activity", the ios object of the push as member live_activity, and as
+// live_activity_id the id by which the audience names the activity. Without that id an activity can be started, and there is
+// nothing else to tell devices.
+//
 // What a platform gets:
 //   - its own object of the notification, with the general alert where it has none, or else the general alert alone;
 //   - web, desktop and iot have no object: they get the general alert, or else what the first of android, hmos,
@@ -23,9 +28,12 @@ import (
 //   - override is for all but ios and quickapp, where the vendor does not replace messages either.
 //
 // The caller owns the bytes.
-func (p *Push) Resolve(msg int64, platform Platform, expires int64) (json []byte, ok bool) {
+func (p *Push) Resolve(msg int64, platform Platform, expires int64) (frame []byte, ok bool) {
 	if !p.Platforms.Has(platform) {
 		return nil, false
+	}
+	if p.views.liveActivity != (span{}) {
+		return p.resolveLive(msg, platform, expires)
 	}
 	notified := p.HasNotification && p.views.hasNotification(platform)
 	if !notified && !p.HasMessage {
@@ -52,8 +60,48 @@ func (p *Push) Resolve(msg int64, platform Platform, expires int64) (json []byte
 		out = strconv.AppendInt(append(out, `,"override":"`...), p.Options.OverrideID, 10)
 		out = append(out, '"')
 	}
+	return appendEnd(out, expires), true
+}
+
+func appendEnd(out []byte, expires int64) []byte {
 	out = strconv.AppendInt(append(out, `,"expires_at":`...), expires, 10)
-	return append(out, '}'), true
+	return append(out, '}')
+}
+
+// resolveLive makes the frame of an event of a live activity, which only iOS has.
+func (p *Push) resolveLive(msg int64, platform Platform, expires int64) (frame []byte, ok bool) {
+	live := p.views.liveActivity.of(p.Raw)
+	for m := membersOf(live); platform == IOS && m.next(); {
+		if string(m.key) != "ios" {
+			continue
+		}
+		id, err := json.Marshal(p.Audience.LiveActivityID)
+		if err != nil {
+			return nil, false
+		}
+		if p.Audience.LiveActivityID == "" && !starts(m.value) {
+			return nil, false
+		}
+		out := make([]byte, 0, 160+len(live)+len(id))
+		out = strconv.AppendInt(append(out, `{"id":"`...), msg, 10)
+		out = append(out, `","type":"live_activity"`...)
+		if p.Audience.LiveActivityID != "" {
+			out = append(append(out, `,"live_activity_id":`...), id...)
+		}
+		out = append(append(out, `,"live_activity":`...), m.value...)
+		return appendEnd(out, expires), true
+	}
+	return nil, false
+}
+
+// starts tells whether an event of a live activity starts one.
+func starts(event []byte) bool {
+	for m := membersOf(event); m.next(); {
+		if string(m.key) == "event" {
+			return string(m.value) == `"start"`
+		}
+	}
+	return false
 }
 
 // standIns are the platforms whose content serves those that have no object of their own, best first.

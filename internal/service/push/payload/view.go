@@ -26,7 +26,7 @@ func (p *Push) VoIP() json.RawMessage { return p.views.voip.of(p.Raw) }
 // Message is the custom message with the member names of the API (msg_content, …).
 func (p *Push) Message() json.RawMessage { return p.views.message.of(p.Raw) }
 
-// LiveActivity is live_activity.
+// LiveActivity is live_activity. Such a push has neither a notification nor a custom message.
 func (p *Push) LiveActivity() json.RawMessage { return p.views.liveActivity.of(p.Raw) }
 
 // Notification3rd is notification_3rd in the version of Options.Notification3rdVersion.
