@@ -56,9 +56,10 @@ type views struct {
 	generalAlert bool
 	// assumed says that there is no content but what a vendor's live or VoIP message implies: an empty alert for
 	// Android and for platforms that follow it.
-	assumed                                   bool
-	platforms                                 [audience.PlatformEnd]span
-	alert, voip, message, third, liveActivity span
+	assumed   bool
+	platforms [audience.PlatformEnd]span
+
+	alert, alternate, voip, message, third, liveActivity span
 }
 
 // check reads the whole push object.

@@ -8,7 +8,7 @@ import (
 
 var notificationShape = sorted(
 	field{"alert", (*checker).generalAlert},
-	field{"alternate_alert", anyText},
+	field{"alternate_alert", noted(anyText, func(f *facts) *span { return &f.alternate })},
 	// jpush-client for Java adds it to every notification from version 3.7.7 on.
 	field{"ai_opportunity", boolean},
 	field{"android", platformContent(Android, (*checker).android)},

@@ -24,7 +24,8 @@ import (
 //     quickapp and ios would get (of ios only title, alert and extras);
 //   - an alert object of iOS gives title (its title) and alert (its body); subtitle and the whole object are in options;
 //   - options are the remaining fields. badge_set_num silences badge_add_num; fields meant for a vendor alone are left
-//     out; voip (iOS) and inapp_message are added;
+//     out; voip (iOS), inapp_message, active_push and need_backup are added: it is for the device to act on them;
+//   - with options.alternate_set the fallback texts that are given (fallback.go);
 //   - override is for all but ios and quickapp, where the vendor does not replace messages either.
 //
 // The caller owns the bytes.
@@ -54,7 +55,7 @@ func (p *Push) Resolve(msg int64, platform Platform, expires int64) (frame []byt
 		out = append(out, `","type":"message"`...)
 	}
 	if len(message) > 0 {
-		out = appendMessage(append(out, `,"message":`...), message)
+		out = appendMessage(append(out, `,"message":`...), message, p.Options.AlternateSet)
 	}
 	if p.Options.OverrideID != 0 && platform != IOS && platform != QuickApp {
 		out = strconv.AppendInt(append(out, `,"override":"`...), p.Options.OverrideID, 10)
@@ -88,7 +89,11 @@ func (p *Push) resolveLive(msg int64, platform Platform, expires int64) (frame [
 		if p.Audience.LiveActivityID != "" {
 			out = append(append(out, `,"live_activity_id":`...), id...)
 		}
-		out = append(append(out, `,"live_activity":`...), m.value...)
+		event := m.value
+		if p.Options.AlternateSet {
+			event = liveWithFallback(event)
+		}
+		out = append(append(out, `,"live_activity":`...), event...)
 		return appendEnd(out, expires), true
 	}
 	return nil, false
@@ -125,18 +130,18 @@ func (v *views) hasNotification(p Platform) bool {
 
 // deviceContent is a notification as one platform gets it, in parts of the canonical form; nil parts are absent.
 type deviceContent struct {
-	source               []byte // the platform's object
-	title, alert, extras []byte
-	voip                 []byte
-	apple                []byte // the alert object of iOS
-	inApp                bool
+	source                []byte // the platform's object
+	title, alert, extras  []byte
+	voip                  []byte
+	apple                 []byte // the alert object of iOS
+	inApp, active, backup bool
 	// bare leaves the options out.
 	bare bool
 }
 
 func (p *Push) contentFor(platform Platform) deviceContent {
 	v := &p.views
-	d := deviceContent{alert: v.alert.of(p.Raw), inApp: p.InApp}
+	d := deviceContent{alert: v.alert.of(p.Raw), inApp: p.InApp, active: p.Options.ActivePush, backup: p.Options.NeedBackup}
 	switch {
 	case v.platforms[platform] != span{}:
 		d.source = v.platforms[platform].of(p.Raw)
@@ -177,6 +182,9 @@ func (p *Push) contentFor(platform Platform) deviceContent {
 			d.extras = m.value
 		}
 	}
+	if p.Options.AlternateSet {
+		d.fallBack(v.alternate.of(p.Raw))
+	}
 	return d
 }
 
@@ -191,8 +199,13 @@ func (d *deviceContent) append(out []byte) []byte {
 	if !d.bare {
 		out = d.appendOptions(out, first)
 	}
-	if d.inApp {
-		out = appendOption(out, first, "inapp_message", []byte("true"))
+	for _, asked := range [...]struct {
+		key string
+		is  bool
+	}{{"inapp_message", d.inApp}, {"active_push", d.active}, {"need_backup", d.backup}} {
+		if asked.is {
+			out = appendOption(out, first, asked.key, []byte("true"))
+		}
 	}
 	if len(out) == first {
 		return out[:mark]
@@ -249,9 +262,9 @@ func appendMember(out []byte, key string, value []byte) []byte {
 	return append(out, value...)
 }
 
-// appendMessage writes the custom message as devices know it.
-func appendMessage(out, message []byte) []byte {
-	var title, content, contentType, extras []byte
+// appendMessage writes the custom message as devices know it, with its fallback texts if they are asked for.
+func appendMessage(out, message []byte, fallback bool) []byte {
+	var title, content, contentType, extras, otherTitle, otherContent []byte
 	for m := membersOf(message); m.next(); {
 		switch string(m.key) {
 		case "title":
@@ -262,7 +275,14 @@ func appendMessage(out, message []byte) []byte {
 			contentType = m.value
 		case "extras":
 			extras = m.value
+		case "alternate_title":
+			otherTitle = m.value
+		case "alternate_content":
+			otherContent = m.value
 		}
+	}
+	if fallback {
+		title, content = orFallback(title, otherTitle), orFallback(content, otherContent)
 	}
 	out = append(out, '{')
 	mark := len(out)
