@@ -49,4 +49,19 @@ func TestDeviceSaysWhatItTakes(t *testing.T) {
 	}
 	toMe["options"] = map[string]any{"notification_switch_filter": true}
 	refused(toMe)
+	// One that is to be shown inside the app reaches a device without notifications, as the notification that it is.
+	toMe["options"], toMe["inapp_message"] = nil, map[string]bool{"inapp_message": true}
+	id = n.push(t, app, toMe)
+	if f := next(t, got); f.ID != id || f.Type != "notification" || f.Options["inapp_message"] != true {
+		t.Errorf("got %+v, want the notification %s with the option inapp_message", f, id)
+	}
+	var report []struct {
+		Details map[string]struct {
+			Target int `json:"target"`
+		} `json:"details"`
+	}
+	if status := n.Call(t, app, http.MethodGet, "/v3/messages/detail?msg_ids="+id, nil, &report); status != http.StatusOK || len(report) != 1 ||
+		report[0].Details["inapp"].Target != 1 || report[0].Details["notification"].Target != 1 {
+		t.Errorf("status %d, report %+v", status, report)
+	}
 }

@@ -17,9 +17,10 @@ import (
 )
 
 type frame struct {
-	ID    string `json:"id"`
-	Type  string `json:"type"`
-	Alert string `json:"alert"`
+	ID      string         `json:"id"`
+	Type    string         `json:"type"`
+	Alert   string         `json:"alert"`
+	Options map[string]any `json:"options"`
 }
 
 // connectV3 connects a stock MQTT 3.1.1 client and returns the channel of what it receives.
