@@ -3,14 +3,17 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"borealis/internal/kernel/clock"
@@ -37,7 +40,7 @@ type Caller struct {
 func NewCaller(d Deps) *Caller {
 	transport := d.Transport
 	if transport == nil {
-		transport = newTransport()
+		transport = NewTransport()
 	}
 	return &Caller{
 		base:  strings.TrimRight(d.BaseURL, "/"),
@@ -48,8 +51,9 @@ func NewCaller(d Deps) *Caller {
 	}
 }
 
-// newTransport keeps connections open: vendors take a connection for each message as an attack.
-func newTransport() *http.Transport {
+// NewTransport is the transport of a vendor that says nothing about connections. It keeps them open: vendors take a
+// connection for each message as an attack.
+func NewTransport() *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -94,19 +98,20 @@ func (c *Caller) Post(ctx context.Context, address string, header http.Header, b
 
 // Do makes a call. Address is one of the vendor's (see URL).
 func (c *Caller) Do(ctx context.Context, method, address string, header http.Header, body []byte) (Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.URL(address), bytes.NewReader(body))
+	var way progress
+	req, err := http.NewRequestWithContext(way.watch(ctx), method, c.URL(address), bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, fmt.Errorf("wire: %w", err)
 	}
 	maps.Copy(req.Header, header)
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return Answer{}, &CallError{err}
+		return Answer{}, &CallError{err: err, unsent: way.unsent(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return Answer{}, &CallError{err}
+		return Answer{}, &CallError{err: err}
 	}
 	if len(data) > maxAnswer {
 		return Answer{}, fmt.Errorf("wire: the answer has more than %d bytes", maxAnswer)
@@ -115,7 +120,10 @@ func (c *Caller) Do(ctx context.Context, method, address string, header http.Hea
 }
 
 // CallError is a call without a complete answer. Its text leaves out the address, which may carry a token or a credential.
-type CallError struct{ err error }
+type CallError struct {
+	err    error
+	unsent bool
+}
 
 // Error says what happened on the network.
 func (e *CallError) Error() string {
@@ -128,6 +136,30 @@ func (e *CallError) Error() string {
 
 // Unwrap is the cause.
 func (e *CallError) Unwrap() error { return e.err }
+
+// Unsent tells that surely nothing of the call was sent: the vendor cannot have accepted it. False is no proof of the opposite.
+func (e *CallError) Unsent() bool { return e.unsent }
+
+// progress is how far a call came.
+type progress struct{ started, connected, wrote atomic.Bool }
+
+// watch makes a call with the context say how far it comes.
+func (p *progress) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:          func(string) { p.started.Store(true) },
+		GotConn:          func(httptrace.GotConnInfo) { p.connected.Store(true) },
+		WroteHeaderField: func(string, []string) { p.wrote.Store(true) },
+	})
+}
+
+// unsent tells whether surely nothing was written before the call failed. A transport that does not say what it does
+// proves nothing; nor does a call that was given up on a connection, since it may be written while this is asked.
+func (p *progress) unsent(err error) bool {
+	if !p.started.Load() || p.wrote.Load() {
+		return false
+	}
+	return !p.connected.Load() || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
 
 // RetryAfter reads the header of that name, seconds or a date, bounded to an hour; 0 if there is none.
 func RetryAfter(h http.Header, now time.Time) time.Duration {

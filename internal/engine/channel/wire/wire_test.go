@@ -103,6 +103,50 @@ func TestACallerBoundsAnswersAndFollowsNoRedirect(t *testing.T) {
 	}
 }
 
+func TestACallThatWasNeverWrittenIsToldFromOneWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, protocols := range map[string]func(*http.Protocols){
+		"HTTP/1.1": func(p *http.Protocols) { p.SetHTTP1(true) },
+		"HTTP/2":   func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) },
+	} {
+		var chosen http.Protocols
+		protocols(&chosen)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		server.Config.Protocols = &chosen
+		server.Start()
+		transport := wire.NewTransport()
+		transport.Protocols = &chosen
+		c := wire.NewCaller(wire.Deps{BaseURL: server.URL, Transport: transport, Clock: clock.System{}})
+		unsent := func(ctx context.Context) bool {
+			_, err := c.Post(ctx, "https://vendor.example/send", nil, []byte("x"))
+			var call *wire.CallError
+			if !errors.As(err, &call) {
+				t.Fatalf("%s: error %v", name, err)
+			}
+			return call.Unsent()
+		}
+		if unsent(t.Context()) {
+			t.Errorf("%s: the server read the call and closed the connection", name)
+		}
+		server.Close()
+		transport.CloseIdleConnections()
+		if !unsent(t.Context()) {
+			t.Errorf("%s: nobody listens", name)
+		}
+	}
+	silent := wire.NewCaller(wire.Deps{Transport: broken{}, Clock: clock.System{}})
+	_, err := silent.Post(t.Context(), "https://vendor.example/send", nil, nil)
+	var call *wire.CallError
+	if !errors.As(err, &call) || call.Unsent() {
+		t.Errorf("a transport that says nothing: %v", err)
+	}
+}
+
+// broken is a transport that fails and does not say how far it came.
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("broken") }
+
 func TestRetryAfterIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
