@@ -56,6 +56,9 @@ type Outcome struct {
 	Alone bool
 	// Token replaces the device's token: the vendor moved it.
 	Token string
+	// Since is when an Invalid token was last known to be dead, in Unix milliseconds; 0 if the vendor does not say. If the device
+	// brought the same token later, it is good again.
+	Since int64
 }
 
 // maxReason is how much of a vendor's text is kept, in bytes.

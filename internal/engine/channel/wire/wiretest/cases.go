@@ -67,6 +67,7 @@ type Outcome struct {
 	Reason   string `json:"reason"`
 	AfterS   int    `json:"after_s"`
 	Token    string `json:"token"`
+	Since    int64  `json:"since"`
 }
 
 // Run runs all cases of the files that the pattern names, each against a vendor that was just made. replace are pairs of a text
@@ -150,7 +151,7 @@ func (c *Case) compare(t *testing.T, got []wire.Outcome) {
 	for i, want := range c.Outcomes {
 		g := Outcome{
 			Status: got[i].Status.String(), VendorID: got[i].VendorID, Code: got[i].Code, Reason: got[i].Reason,
-			AfterS: int(got[i].After / time.Second), Token: got[i].Token,
+			AfterS: int(got[i].After / time.Second), Token: got[i].Token, Since: got[i].Since,
 		}
 		if want.Reason == "" {
 			g.Reason = ""
