@@ -104,7 +104,7 @@ func (v *Vendor) call(ctx context.Context, c *credentials, path string, f url.Va
 		return wire.All(len(regids), wire.Undelivered(err))
 	}
 	answer, ok := readAnswer(a.Body)
-	if !ok {
+	if !ok || answer.code == "0" && a.Status >= http.StatusBadRequest {
 		return wire.All(len(regids), a.Refused())
 	}
 	o := v.outcome(answer, c, regids)
