@@ -91,8 +91,9 @@ func (a *answer) outcomes(c *credentials, tokens []string, got wire.Answer) []wi
 		case a.expired[t]:
 			out[i] = wire.NewOutcome(wire.Invalid, a.code, "expireTokens")
 		case a.failed[t] && o.Status == wire.Accepted:
-			// not told why; the token may be good
+			// not told why; the token may be good, and the service is well
 			out[i] = wire.NewOutcome(wire.Failed, a.code, "failTokens")
+			out[i].Alone = true
 		}
 	}
 	return out

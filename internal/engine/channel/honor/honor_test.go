@@ -168,6 +168,19 @@ func TestABatchHasAtMostAThousandTokens(t *testing.T) {
 	}
 }
 
+func TestAFailedTokenSaysNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
+	v := honor.New(wire.Deps{Clock: clock.System{}, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		_, _ = w.WriteString(`{"access_token":"x","expires_in":3600,"code":200,"data":{"sendResult":false,"failTokens":["t"]}}`)
+		return w.Result(), nil
+	})})
+	out := v.Send(t.Context(), parse(t, v, account), []wire.Token{{Value: "t"}}, &wire.Message{ID: "1", Kind: wire.Notification, Body: "b"})
+	if out[0].Status != wire.Failed || !out[0].Alone {
+		t.Errorf("%+v", out)
+	}
+}
+
 func TestProbeSaysWhatHonorRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
