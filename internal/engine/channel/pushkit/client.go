@@ -1,0 +1,131 @@
+package pushkit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/kernel/clock"
+)
+
+const (
+	// Origin is where messages go.
+	Origin = "https://push-api.cloud.huawei.com"
+	// Batch is the most tokens of a call.
+	Batch = 1000
+	// MaxBody is the most that a call may have without its device tokens, in bytes.
+	MaxBody = 4096
+	// MaxTTL is the longest time to live, in seconds.
+	MaxTTL = 15 * 24 * 3600
+	// Marketing is how many marketing messages a device of an app is shown on a day; news apps have 5.
+	Marketing = 2
+	// parallel is how many parts of one Send are under way at once.
+	parallel = 10
+)
+
+// Auth is how calls of an account are authorised. Name tells accounts apart that differ in their secret.
+type Auth struct {
+	Name  string
+	Fetch wire.Fetch
+}
+
+// RefusalError is a token that was not given, as an error: the message was not sent.
+type RefusalError struct{ Outcome wire.Outcome }
+
+// Error says what Huawei said.
+func (r *RefusalError) Error() string { return r.Outcome.Code + ": " + r.Outcome.Reason }
+
+// Client makes calls. It is safe for concurrent use.
+type Client struct {
+	Caller *wire.Caller
+	clock  clock.Clock
+	access *wire.AccessTokens
+}
+
+// NewClient returns a client without tokens.
+func NewClient(d wire.Deps) *Client {
+	return &Client{Caller: wire.NewCaller(d), clock: d.Clock, access: wire.NewAccessTokens(d.Clock)}
+}
+
+// Token is a token of the account, or a *RefusalError or what prevented the answer.
+func (c *Client) Token(ctx context.Context, a Auth) (string, error) {
+	return c.access.Get(ctx, a.Name, a.Fetch)
+}
+
+// Post makes one call for device tokens and says what became of each.
+func (c *Client) Post(ctx context.Context, a Auth, address string, header http.Header, body []byte, tokens []wire.Token) []wire.Outcome {
+	for again := false; ; again = true {
+		if ctx.Err() != nil {
+			return wire.All(len(tokens), wire.NewOutcome(wire.Failed, "", "no time was left to send it"))
+		}
+		access, err := c.Token(ctx, a)
+		if err != nil {
+			if r, ok := errors.AsType[*RefusalError](err); ok {
+				return wire.All(len(tokens), r.Outcome)
+			}
+			return wire.All(len(tokens), wire.NewOutcome(wire.Failed, "", "no time was left to fetch an access token"))
+		}
+		h := header.Clone()
+		if h == nil {
+			h = make(http.Header)
+		}
+		h.Set("Content-Type", "application/json;charset=UTF-8")
+		h.Set("Authorization", "Bearer "+access)
+		answer, err := c.Caller.Post(ctx, address, h, body)
+		if err != nil {
+			return wire.All(len(tokens), wire.Undelivered(err))
+		}
+		outcomes, expired := Read(answer, tokens)
+		if !expired {
+			return outcomes
+		}
+		c.access.Drop(a.Name, access)
+		if again {
+			return outcomes
+		}
+	}
+}
+
+// Each sends in parts of at most size tokens, several at once, and puts the outcomes in the order of the tokens.
+func Each(tokens []wire.Token, size int, send func(part []wire.Token) []wire.Outcome) []wire.Outcome {
+	if len(tokens) <= size {
+		return send(tokens)
+	}
+	out := make([]wire.Outcome, len(tokens))
+	places := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for from := 0; from < len(tokens); from += size {
+		to := min(from+size, len(tokens))
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			copy(out[from:to], send(tokens[from:to]))
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// Values are the texts of tokens.
+func Values(tokens []wire.Token) []string {
+	out := make([]string, len(tokens))
+	for i, t := range tokens {
+		out[i] = t.Value
+	}
+	return out
+}
+
+// Encode is JSON without the escapes that HTML needs: they would count against MaxBody.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
