@@ -86,12 +86,17 @@ func batch(c *Credentials, code string, messages []smswire.Message, which []int)
 	return query
 }
 
-// number is how Aliyun wants it: a Chinese one without its country, others without the sign.
+// number is how Aliyun wants it: a Chinese one without its country, others without the sign. Where that would look like a Chinese one (country 1),
+// 00 goes before it, which Aliyun takes too: a message must not go to another person.
 func number(mobile string) string {
 	if smswire.IsChinese(mobile) {
 		return strings.TrimPrefix(mobile, "+86")
 	}
-	return strings.TrimPrefix(mobile, "+")
+	digits := strings.TrimPrefix(mobile, "+")
+	if len(digits) == 11 && digits[0] == '1' {
+		return "00" + digits
+	}
+	return digits
 }
 
 // call makes one call. alone says that nothing was sent because of one of several messages.
