@@ -157,16 +157,6 @@ func (r *rig) online(app *gate.App, devices ...target) {
 	}
 }
 
-func (r *rig) acknowledge(app *gate.App, msg int64, devices ...target) {
-	r.t.Helper()
-	for _, d := range devices {
-		err := r.MergeReceipts(context.Background(), edgewire.Receipts{App: app.ID, At: 1, Items: []edgewire.Receipt{{Msg: msg, Stage: edgewire.Delivered, Ordinals: []uint32{d.ordinal}}}})
-		if err != nil {
-			r.t.Fatal(err)
-		}
-	}
-}
-
 // story is the trace of a message for a device, in words.
 func (r *rig) story(app *gate.App, msg int64, d target) string {
 	r.t.Helper()

@@ -1,6 +1,6 @@
 // Package push accepts messages, brings them to devices and knows what became of each.
 //
-// Tables: push_message, push_target, push_set, push_cid, push_partition, push_app, push_group, push_group_part; those of the
+// Tables: push_message, push_target, push_set, push_frame, push_cid, push_partition, push_app, push_group, push_group_part; those of the
 // packages below are theirs (parts.go).
 // Events out: pushevent. In: none.
 //
@@ -19,7 +19,8 @@
 // stages are sets (push_set), held in memory by the owner of the partition while the message lives.
 //
 // A paced message is wide, released by the owner in portions that follow from its time and the low bits of the ordinals
-// (pace.go). A withdrawal is a message of its own kind, in no report and no statistics (withdraw.go).
+// (pace.go). A withdrawal is a message of its own kind, in no report and no statistics (withdraw.go), and so is
+// a frame that another service brings to one device over our connections (frame.go).
 //
 // Receipts are merged by one goroutine per node (merger), in batches of one transaction: a mark counts only if its
 // device is a target and the mark is new, so repetition, reordering and late arrival cannot miscount, and counters

@@ -200,8 +200,9 @@ func (s *Service) apply(
 		mk := &m.marks[i]
 		w := wides[mk.msg]
 		into := p
-		if known, _ := s.rows.get(mk.msg); known.kind != kindPush || w != nil && w.Kind != kindPush {
-			into = &pushevent.Progress{} // nobody counts the orders to take a message away
+		known, _ := s.rows.get(mk.msg)
+		if known.kind != kindPush || w != nil && w.Kind != kindPush {
+			into = &pushevent.Progress{} // nobody counts orders to take a message away, and frames
 		}
 		switch {
 		case w != nil && w.App != m.app: // somebody else's message
@@ -214,6 +215,11 @@ func (s *Service) apply(
 		case !later.cover(mk):
 			if err := heard.rows(ctx, tx, m.app, mk, into, wanted[mk.msg]); err != nil {
 				return changes, err
+			}
+			if known.kind == kindFrame && mk.stage >= stageDelivered {
+				if err := acknowledgeFrame(ctx, tx, m.app, mk); err != nil {
+					return changes, err
+				}
 			}
 		}
 	}

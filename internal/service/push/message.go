@@ -55,6 +55,9 @@ const (
 	// kindWithdraw asks devices to take the message Override off their screens. It is in no report and no statistics,
 	// and takes no place among the newest N that a device gets when it connects.
 	kindWithdraw
+	// kindFrame is a frame that another service made for one device (frame.go). It is in no report and no statistics either,
+	// takes no place among the newest N, and is deleted when it ends.
+	kindFrame
 )
 
 // message is an accepted push without its targets.
@@ -112,8 +115,12 @@ func (m *message) pace() pace { return pace{from: m.AcceptedAt, over: m.Pace, ke
 
 // content returns the frame payload for a platform, or nil when the message has nothing for it.
 func (m *message) content(p audience.Platform) ([]byte, error) {
-	if m.Kind == kindWithdraw {
+	switch m.Kind {
+	case kindWithdraw:
 		return fmt.Appendf(nil, `{"id":"%d","type":"withdraw","withdraw":"%d"}`, m.ID, m.Override), nil
+	case kindFrame:
+		return m.frame(), nil
+	case kindPush:
 	}
 	push, err := m.decoded()
 	if err != nil {

@@ -47,11 +47,11 @@ func (s *Service) Owed(ctx context.Context, r edgewire.OwedRequest) (edgewire.Ow
 		rowLimit = keep + 1
 	}
 	now := clock.Millis(s.clock.Now())
-	list, err := s.owedRows(ctx, r, kindPush, now, choose, rowLimit)
+	list, err := s.owedRows(ctx, r, true, now, choose, rowLimit)
 	if err != nil {
 		return edgewire.Owed{}, err
 	}
-	orders, err := s.owedRows(ctx, r, kindWithdraw, now, false, owedFrames+1)
+	orders, err := s.owedRows(ctx, r, false, now, false, owedFrames+1)
 	if err != nil {
 		return edgewire.Owed{}, err
 	}
@@ -96,9 +96,9 @@ func (s *Service) switchedOff(ctx context.Context, app int64, ordinal uint32) (b
 	return !s.audience.Joined(app, ordinal), nil
 }
 
-// owedRows lists what the rows of a kind of messages owe a device, oldest first: the newest if they are chosen.
-func (s *Service) owedRows(ctx context.Context, r edgewire.OwedRequest, of kind, now int64, newest bool, limit int) ([]due, error) {
-	rows, err := queryOwedRows(ctx, s.db, r.App, r.Ordinal, of, now, r.Reload, newest, limit)
+// owedRows lists what the rows of pushes, or of messages of the other kinds, owe a device, oldest first: the newest if they are chosen.
+func (s *Service) owedRows(ctx context.Context, r edgewire.OwedRequest, pushes bool, now int64, newest bool, limit int) ([]due, error) {
+	rows, err := queryOwedRows(ctx, s.db, r.App, r.Ordinal, pushes, now, r.Reload, newest, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -29,17 +29,17 @@ type owedRow struct {
 	platform audience.Platform
 }
 
-// queryOwedRows returns what the rows of a kind of messages owe a device, newest or oldest first, without payload: there
-// may be many more than are sent at once.
-func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, of kind, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
+// queryOwedRows returns what the rows of pushes, or of messages of the other kinds, owe a device, newest or oldest first, without
+// payload: there may be many more than are sent at once.
+func queryOwedRows(ctx context.Context, d *db.DB, app int64, ordinal uint32, pushes bool, now int64, withOnlineOnly, newestFirst bool, limit int) ([]*owedRow, error) {
 	order := "asc"
 	if newestFirst {
 		order = "desc"
 	}
 	rows, err := d.Query(ctx, `select m.msg_id, m.accepted_at, m.expires_at, m.kind, m.override_id, t.platform
 		from push_target t join push_message m on m.msg_id = t.msg_id
-		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and t.held <> 1 and m.expires_at > $3 and (m.online_only = false or $4) and m.kind = $6
-		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit, int64(of))
+		where t.app_id = $1 and t.ordinal = $2 and t.settled = 0 and t.held <> 1 and m.expires_at > $3 and (m.online_only = false or $4) and (m.kind = 0) = $6
+		order by m.accepted_at `+order+`, m.msg_id `+order+` limit $5`, app, int64(ordinal), now, withOnlineOnly, limit, pushes)
 	if err != nil {
 		return nil, fmt.Errorf("push: owed rows: %w", err)
 	}

@@ -1,0 +1,225 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"borealis/internal/engine/audience"
+	"borealis/internal/engine/edge/edgewire"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/db"
+)
+
+// maxFrames bounds the frames of one group that wait for a device.
+const maxFrames = 100
+
+// Refusals of SendFrame.
+var (
+	// ErrNoDevice says that the device has ended, or never was.
+	ErrNoDevice = errors.New("push: the app has no such device")
+	// ErrManyFrames says that maxFrames of the group wait for the device already.
+	ErrManyFrames = errors.New("push: too many frames wait for the device")
+)
+
+// DeviceFrame is a frame that another service made for one device. The device gets
+//
+//	{"id":"<msg>","type":"<Type>","<Type>":<Body>,"expires_at":…}
+//
+// at least once within its time to live, unless it is replaced or withdrawn. It is forgotten when the device has
+// acknowledged it.
+type DeviceFrame struct {
+	App     int64
+	Ordinal uint32
+	// Group is of the sender's choice: WithdrawFrames ends all frames of one.
+	Group int64
+	// Topic: the frame takes the place of those of the same group and topic that still wait. "" is none.
+	Topic string
+	// Type must need no escaping in JSON; Body is a JSON value.
+	Type string
+	Body []byte
+	// TTL 0 reaches the device only if it is connected now.
+	TTL time.Duration
+}
+
+// SendFrame stores a frame and hands it to the edges; it returns when it is durable. also runs in the transaction that
+// stores it, first, and may refuse it by an error, which is returned as it is. Other errors: ErrNoDevice, ErrManyFrames.
+func (s *Service) SendFrame(ctx context.Context, f DeviceFrame, also func(context.Context, *db.Tx) error) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, acceptTimeout)
+	defer cancel()
+	platform, err := s.platformOf(ctx, f.App, f.Ordinal)
+	if err != nil {
+		return 0, err
+	}
+	id, err := s.ids.Next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	m := &message{
+		ID: id, App: f.App, Kind: kindFrame, Targets: 1, AcceptedAt: clock.Millis(s.clock.Now()),
+		Raw: fmt.Appendf(nil, `{"type":%q,%q:%s}`, f.Type, f.Type, f.Body),
+	}
+	m.setEnd(f.TTL)
+	o := &order{m: m, t: &targets{few: []audience.Target{{Ordinal: f.Ordinal, Platform: platform}}}}
+	var replaced []int64
+	err = s.db.InTxUrgent(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		replaced = nil
+		if err := also(ctx, tx); err != nil {
+			return err
+		}
+		if f.Topic != "" {
+			if replaced, err = queryFrames(ctx, tx, f, true); err != nil {
+				return err
+			}
+			for _, old := range replaced {
+				if err := deleteFrame(ctx, tx, f.App, old); err != nil {
+					return err
+				}
+			}
+		}
+		waiting, err := queryFrames(ctx, tx, f, false)
+		if err == nil && len(waiting) >= maxFrames {
+			err = ErrManyFrames
+		}
+		if err == nil {
+			err = s.store(ctx, tx, o)
+		}
+		if err == nil {
+			err = insertFrame(ctx, tx, id, f)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.stopWriting(replaced)
+	if err := s.release(o); err != nil {
+		s.log.Warn("frame not handed to the edges; the owner will", "message", id, "err", err)
+	}
+	return id, nil
+}
+
+// platformOf finds the platform of a device. That there is none is only said when everything that was committed has been
+// heard: whoever asks forgets the device for ever.
+func (s *Service) platformOf(ctx context.Context, app int64, ordinal uint32) (audience.Platform, error) {
+	if p, ok := s.audience.PlatformOf(app, ordinal); ok {
+		return p, nil
+	}
+	if err := s.audience.Sync(ctx, app); err != nil {
+		return 0, err
+	}
+	if p, ok := s.audience.PlatformOf(app, ordinal); ok {
+		return p, nil
+	}
+	return 0, ErrNoDevice
+}
+
+// WithdrawFrame forgets a frame of an app's group; it reports whether there was one that was not acknowledged.
+func (s *Service) WithdrawFrame(ctx context.Context, app, group, msg int64) (bool, error) {
+	var found bool
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := tx.Exec(ctx, `delete from push_frame where msg_id = $1 and app_id = $2 and group_no = $3`, msg, app, group)
+		if found = n > 0; err != nil || !found {
+			return err
+		}
+		return deleteFrame(ctx, tx, app, msg)
+	})
+	if err != nil {
+		return false, fmt.Errorf("push: withdraw a frame: %w", err)
+	}
+	if found {
+		s.stopWriting([]int64{msg})
+	}
+	return found, nil
+}
+
+// WithdrawFrames forgets all frames of a group that wait for a device.
+func (s *Service) WithdrawFrames(ctx context.Context, app int64, ordinal uint32, group int64) error {
+	var all []int64
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		all, err = queryFrames(ctx, tx, DeviceFrame{App: app, Ordinal: ordinal, Group: group}, false)
+		for _, msg := range all {
+			if err == nil {
+				err = deleteFrame(ctx, tx, app, msg)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.stopWriting(all)
+	return nil
+}
+
+// stopWriting tells the edges of messages that are not to be written any more.
+func (s *Service) stopWriting(messages []int64) {
+	for _, msg := range messages {
+		if err := s.bus.Publish(edgewire.SubjectWithdraw, edgewire.Withdraw{Msg: msg}); err != nil {
+			s.log.Warn("edges not told of a withdrawal", "message", msg, "err", err)
+		}
+	}
+}
+
+// frame is the content of a message of kindFrame.
+func (m *message) frame() []byte {
+	out := make([]byte, 0, len(m.Raw)+64)
+	out = append(strconv.AppendInt(append(out, `{"id":"`...), m.ID, 10), `",`...)
+	out = append(out, m.Raw[1:len(m.Raw)-1]...)
+	return append(strconv.AppendInt(append(out, `,"expires_at":`...), m.ExpiresAt, 10), '}')
+}
+
+// end notes that nothing of a message kept as rows is owed any more.
+func (m *message) end(ctx context.Context, tx *db.Tx) error {
+	if m.Kind == kindFrame {
+		return deleteFrame(ctx, tx, m.App, m.ID)
+	}
+	return endMessage(ctx, tx, m.ID)
+}
+
+func insertFrame(ctx context.Context, tx *db.Tx, msg int64, f DeviceFrame) error {
+	_, err := tx.Exec(ctx, `insert into push_frame (msg_id, app_id, ordinal, group_no, topic) values ($1, $2, $3, $4, $5)`,
+		msg, f.App, int64(f.Ordinal), f.Group, f.Topic)
+	if err != nil {
+		return fmt.Errorf("push: insert a frame: %w", err)
+	}
+	return nil
+}
+
+// queryFrames lists the frames of a group that wait for a device: all of them, or those of one topic. Acknowledged ones are
+// deleted with their receipt.
+func queryFrames(ctx context.Context, tx *db.Tx, f DeviceFrame, ofTopic bool) ([]int64, error) {
+	rows, err := tx.Query(ctx, `select msg_id from push_frame where app_id = $1 and ordinal = $2 and group_no = $3 and ($4 = false or topic = $5)
+		order by msg_id`, f.App, int64(f.Ordinal), f.Group, ofTopic, f.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("push: waiting frames: %w", err)
+	}
+	return collectIDs(rows)
+}
+
+// acknowledgeFrame deletes a frame that the device it was made for has. Marks name other devices too: any device may say that it
+// showed any message.
+func acknowledgeFrame(ctx context.Context, tx *db.Tx, app int64, m *mark) error {
+	return m.each(func(ordinal uint32) error {
+		n, err := tx.Exec(ctx, `delete from push_frame where msg_id = $1 and app_id = $2 and ordinal = $3`, m.msg, app, int64(ordinal))
+		if err != nil {
+			return fmt.Errorf("push: acknowledge a frame: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		return deleteFrame(ctx, tx, app, m.msg)
+	})
+}
+
+// deleteFrame deletes everything of a frame.
+func deleteFrame(ctx context.Context, tx *db.Tx, app, msg int64) error {
+	for _, from := range []string{"push_frame where", "push_target where", "push_message where kind = 2 and"} {
+		if _, err := tx.Exec(ctx, `delete from `+from+` msg_id = $1 and app_id = $2`, msg, app); err != nil {
+			return fmt.Errorf("push: delete a frame: %w", err)
+		}
+	}
+	return nil
+}
