@@ -35,6 +35,7 @@ type Client struct {
 	running bool
 	session *session // nil while there is none
 	flight  flight
+	apart   bool           // the pending profile is sent one member at a time, because it was refused as a whole
 	failed  map[string]int // failures of OnMessage by Message.key
 }
 

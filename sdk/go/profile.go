@@ -88,6 +88,35 @@ func without(list []string, others ...[]string) []string {
 	})
 }
 
+// first splits p into one member and the others.
+func (p profile) first() (one, rest profile) {
+	switch rest = p; {
+	case p.Tags != nil:
+		one.Tags, rest.Tags = p.Tags, nil
+	case p.Alias != nil:
+		one.Alias, one.AliasSignature, rest.Alias, rest.AliasSignature = p.Alias, p.AliasSignature, nil, ""
+	case len(p.Attributes) > 0:
+		one.Attributes, rest.Attributes = p.Attributes, nil
+	case p.Timezone != nil:
+		one.Timezone, rest.Timezone = p.Timezone, nil
+	case p.PushEnabled != nil:
+		one.PushEnabled, rest.PushEnabled = p.PushEnabled, nil
+	case p.NotificationsEnabled != nil:
+		one.NotificationsEnabled, rest.NotificationsEnabled = p.NotificationsEnabled, nil
+	case p.Silence != nil:
+		one.Silence, rest.Silence = p.Silence, nil
+	default:
+		return p, profile{}
+	}
+	return one, rest
+}
+
+// single reports whether p has one member.
+func (p profile) single() bool {
+	_, rest := p.first()
+	return rest.empty()
+}
+
 // forNew is what a device that has just been made must be told of all that was said: nothing has to be removed from it.
 func (p profile) forNew() profile {
 	out := p

@@ -104,10 +104,14 @@ func (s *session) next(kind int) (body any, left time.Duration) {
 	switch kind {
 	case upProfile:
 		if w.Pending.empty() {
+			c.apart = false
 			return nil, 0
 		}
-		p := w.Pending
-		c.flight.profile, w.Pending = &p, profile{}
+		p, rest := w.Pending, profile{}
+		if c.apart {
+			p, rest = p.first()
+		}
+		c.flight.profile, w.Pending = &p, rest
 		return p, 0
 	case upToken:
 		for _, t := range w.PendingTokens {
@@ -142,7 +146,10 @@ func (s *session) answered(a answered) {
 		u.id = 0
 		final := a.code < 0x80
 		if a.code == codeNotAuthorized || a.code == codeQuota || a.code == codeInvalidPayload {
-			final = true
+			if final = kind != upProfile || !s.c.sendApart(); !final {
+				u.notBefore = time.Time{}
+				continue
+			}
 			s.c.emit(Event{Kind: Refused, Err: &RefusedError{What: upNames[kind], Code: a.code, Reason: a.reason}})
 		}
 		if final {
@@ -155,6 +162,19 @@ func (s *session) answered(a answered) {
 			s.c.trouble(err)
 		}
 	}
+}
+
+// sendApart makes a profile that was refused wait again, member by member; false if it has only one.
+func (c *Client) sendApart() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.flight.profile
+	if p == nil || p.single() {
+		return false
+	}
+	c.flight.profile, c.apart = nil, true
+	c.state.words.Pending = p.then(c.state.words.Pending)
+	return true
 }
 
 // landed ends the flight of a kind: what is final is forgotten, the rest waits again.

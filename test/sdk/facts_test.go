@@ -28,15 +28,14 @@ func (w *walk) fact(name, of string) (any, error) {
 		}
 		return out, nil
 	case "online":
-		rid, _ := w.front.identity()
-		var out map[string]struct {
-			Online bool `json:"online"`
+		var out struct {
+			Online int `json:"online"`
 		}
-		status := w.node.Call(w.t, w.app, http.MethodPost, "/v3/devices/status", object{"registration_ids": []string{rid}}, &out)
+		status := w.node.Call(w.t, w.app, http.MethodGet, "/api/v1/apps/"+w.app.Key+"/days", nil, &out)
 		if status != http.StatusOK {
 			return nil, fmt.Errorf("status %d", status)
 		}
-		return object{"online": out[rid].Online}, nil
+		return object{"online": out.Online > 0}, nil
 	case "alias":
 		var out struct {
 			IDs []string `json:"registration_ids"`

@@ -59,7 +59,7 @@ func scenarios(t testing.TB) []scenario {
 var members = map[string][]string{
 	"sdk": {
 		"version", "purposes", "tags", "alias", "attributes", "timezone", "channel", "token", "environment", "from", "to", "enabled", "id",
-		"mode", "failures", "random", "retry_after_ms", "returns", "failed", "async",
+		"mode", "failures", "random", "retry_after_ms", "returns", "failed", "async", "times",
 	},
 	"expect":     {"with", "as"},
 	"server":     {"body", "as", "id"},

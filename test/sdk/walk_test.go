@@ -60,7 +60,7 @@ func (w *walk) run() {
 		w.lang.leave(t, w.driver)
 	})
 	for i, step := range w.s.Steps {
-		if err := w.step(w.fill(step).(object)); err != nil {
+		if err := w.repeat(step); err != nil {
 			t.Fatalf("%s: step %d, %s: %v", w.s.file, i+1, text(step), err)
 		}
 	}
@@ -139,6 +139,21 @@ func (w *walk) value(p string) string {
 	return out
 }
 
+// repeat takes a step as often as a command says.
+func (w *walk) repeat(step object) error {
+	times, repeated := step["times"].(float64)
+	if !repeated || step["sdk"] == nil {
+		return w.step(w.fill(step).(object))
+	}
+	for i := range int(times) {
+		w.names["i"] = strconv.Itoa(i)
+		if err := w.step(w.fill(step).(object)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *walk) step(step object) error {
 	switch word(step) {
 	case "sdk":
@@ -192,7 +207,7 @@ func (w *walk) stepSDK(step object) error {
 	}
 	args := object{}
 	for k, v := range step {
-		if k != "sdk" && k != "returns" && k != "failed" && k != "async" {
+		if k != "sdk" && k != "returns" && k != "failed" && k != "async" && k != "times" {
 			args[k] = v
 		}
 	}

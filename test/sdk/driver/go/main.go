@@ -204,7 +204,9 @@ func (d *driver) event(e borealis.Event) {
 		}
 	case borealis.Trouble:
 		line["why"] = e.Err.Error()
-	case borealis.Connected, borealis.TakenOver:
+	case borealis.TakenOver:
+		return // told when Run has returned
+	case borealis.Connected:
 	}
 	d.print(line)
 }
@@ -221,8 +223,11 @@ func (d *driver) start() {
 	d.cancel, d.ended = cancel, make(chan struct{})
 	ended := d.ended
 	go func() {
-		defer close(ended)
-		if err := d.client.Run(ctx); err != nil && !errors.Is(err, borealis.ErrTakenOver) {
+		err := d.client.Run(ctx)
+		close(ended) // before the harness hears of it and starts again
+		if errors.Is(err, borealis.ErrTakenOver) {
+			d.print(map[string]any{"event": "taken_over"})
+		} else if err != nil {
 			d.print(map[string]any{"event": "error", "why": err.Error()})
 		}
 	}()
