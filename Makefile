@@ -26,7 +26,7 @@ test: ## Vet and run all tests (installs what they run beside Go where it may)
 	build/ensure-test-tools.sh
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
-	@[ ! -f bin/not-run ] || { echo "DID NOT RUN ($$(wc -l < bin/not-run) of the clients of test/conformance):"; cat bin/not-run; }
+	@for note in bin/not-run bin/not-run-sdk; do [ ! -f $$note ] || { echo "DID NOT RUN ($$note):"; cat $$note; }; done
 
 check: tools gen ## What a change must pass before review: format, lint, race detector, nothing left to generate
 	build/ensure-test-tools.sh

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that what the tests run beside Go is there: a PostgreSQL server, mosquitto's clients, curl, and Node with npm,
-# Python with venv and pip, a JDK and Maven, which install the vendor's libraries for test/conformance.
+# Python with venv and pip, a JDK and Maven, which install the vendor's libraries for test/conformance, and Chromium, in which
+# test/sdk runs the device SDK for browsers.
 # Missing ones are installed with apt-get when this may be done; otherwise it says what to install, and fails. Tests are
 # never skipped for want of a tool.
 set -eu
@@ -28,6 +29,9 @@ have_java() {
 	[ "${release:-0}" -ge 17 ]
 }
 
+# Ubuntu's chromium-browser is a snap, which a test cannot give a profile of its own; Google's build will do.
+have_chromium() { have chromium || have google-chrome || [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]; }
+
 # Prints the packages that are missing, by the names Debian and Ubuntu give them.
 missing() {
 	have_postgres || echo postgresql
@@ -37,6 +41,7 @@ missing() {
 	have_python || echo python3 python3-venv python3-pip
 	have_java || echo default-jdk-headless
 	have mvn || echo maven
+	have_chromium || echo chromium
 }
 
 want=$(missing | tr '\n' ' ')
@@ -61,6 +66,6 @@ fi
 cat >&2 <<END
 The tests need programs that are not installed: $want
   Debian, Ubuntu:  sudo apt-get install $want
-  macOS:           brew install postgresql node mosquitto curl python openjdk maven
+  macOS:           brew install postgresql node mosquitto curl python openjdk maven chromium
 END
 exit 1

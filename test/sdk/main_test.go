@@ -10,7 +10,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	_ = os.Remove(note)
 	code := m.Run()
+	for _, dir := range temporary {
+		_ = os.RemoveAll(dir)
+	}
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		// gnet's pool of goroutines is made when the package is loaded.
