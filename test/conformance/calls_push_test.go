@@ -167,6 +167,7 @@ var pushCalls = []call{
 			"push_list": list{object{"code": 0, "message": some, "message_id": digits, "trace_id": "t-1"}},
 		}})
 		s.delivered(text(sent, "data", "push_list", 0, "message_id"), s.android)
+		s.credentials("template", args, pushCodes)
 		args["id"] = "none"
 		s.refused("app", "template", args, http.StatusBadRequest, 1003)
 	}},
@@ -177,6 +178,7 @@ var pushCalls = []call{
 		s.ok("template.schedule", args, object{"code": 0, "message": some, "data": object{
 			"schedule_list": list{object{"code": 0, "message": some, "schedule_id": uuid, "trace_id": "t-2"}},
 		}})
+		s.credentials("template.schedule", args, pushCodes)
 		args["id"] = "none"
 		s.refused("app", "template.schedule", args, http.StatusBadRequest, 1003)
 	}},
