@@ -49,6 +49,9 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
 	}
 	body, reason := build(m)
+	if short := m.ShortTitle(); reason != "" && short != nil {
+		body, reason = build(short)
+	}
 	if reason != "" {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", reason))
 	}

@@ -75,9 +75,20 @@ func build(m *wire.Message, kind int) (out *request, reason string) {
 		if kind == speech {
 			p.Notification.Category = "PLAY_VOICE"
 		}
-		set = func(s string) error { p.Notification.Body = s; return nil }
+		return out, out.fitNotification(m, p.Notification)
 	}
-	return out, out.fit(m, set)
+	return out, out.fit(m, m.Body, set)
+}
+
+// fitNotification cuts the text; if the message is still too large, its lines go.
+func (out *request) fitNotification(m *wire.Message, n *notification) (reason string) {
+	first, rest := pushkit.Head(m.Body)
+	body := func(s string) error { n.Body = first + s; return nil }
+	if reason = out.fit(m, rest, body); reason != "" && m.Truncate && n.Style != 0 {
+		n.Style, n.Inbox = 0, nil
+		reason = out.fit(m, rest, body)
+	}
+	return reason
 }
 
 // extraData is content of the app's own: text as it is, all else as JSON.
@@ -104,7 +115,7 @@ func (p *payload) setData(m *wire.Message, data map[string]json.RawMessage, body
 }
 
 // fit cuts the text until the request is small enough, if that is wanted. set puts a text in.
-func (out *request) fit(m *wire.Message, set func(string) error) (reason string) {
+func (out *request) fit(m *wire.Message, text string, set func(string) error) (reason string) {
 	size := 0
 	fits := func(s string) bool {
 		err := set(s)
@@ -116,14 +127,14 @@ func (out *request) fit(m *wire.Message, set func(string) error) (reason string)
 		size = len(body)
 		return size <= pushkit.MaxBody
 	}
-	if fits(m.Body) || reason != "" {
+	if fits(text) || reason != "" {
 		return reason
 	}
 	tooLarge := "the message has " + strconv.Itoa(size) + " bytes, Push Kit takes " + strconv.Itoa(pushkit.MaxBody)
 	if !m.Truncate {
 		return tooLarge
 	}
-	cut, ok := wire.Fit(m.Body, fits)
+	cut, ok := wire.Fit(text, fits)
 	if !ok {
 		return tooLarge
 	}

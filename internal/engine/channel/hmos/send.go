@@ -45,7 +45,11 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	kind, reason := pushType(m)
 	var req *request
 	if reason == "" {
-		req, reason = build(m, kind)
+		if req, reason = build(m, kind); reason != "" {
+			if short := m.ShortTitle(); short != nil {
+				req, reason = build(short, kind)
+			}
+		}
 	}
 	if reason != "" {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", reason))

@@ -9,6 +9,12 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
+// Styles of a notification.
+const (
+	bigText = 1
+	inbox   = 3
+)
+
 // Limits of an inbox.
 const (
 	maxLines = 5
@@ -89,50 +95,61 @@ func build(m *wire.Message, o *options, pkg string) (out *request, reason string
 	if len(o.AuditResponse) > 0 {
 		out.Review = []review{{Reviewer: "tuibian", Result: o.AuditResponse}}
 	}
-	text := &m.Body
-	set := func(string) {}
 	switch m.Kind {
 	case wire.Data:
 		a.Urgency = o.Urgency
-		set = func(s string) {
-			if m.Body != "" {
-				data[wire.ContentKey], err = json.Marshal(s)
+		return out, out.fit(m, data, m.Body, func(s string) error {
+			if m.Body == "" {
+				return nil
 			}
-		}
+			content, err := pushkit.Encode(s)
+			data[wire.ContentKey] = content
+			return err
+		})
 	case wire.Notification:
-		n, reason := newNotification(m, o, pkg)
-		if reason != "" {
+		if a.Notification, reason = newNotification(m, o, pkg); reason != "" {
 			return nil, reason
 		}
-		a.Notification = n
-		set = func(s string) { n.Body = s }
-		if n.Style == 1 { // the long text is the one to cut
-			text, set = &n.BigBody, func(s string) { n.BigBody = s }
-		}
-	default:
-		return nil, "Push Kit has no message of kind " + string(m.Kind)
+		return out, out.fitNotification(m, data)
 	}
-	return out, out.fit(m, *text, func(s string) error {
-		set(s)
-		encoded, e := pushkit.Encode(data)
-		out.Message.Data = string(encoded)
-		if err != nil {
-			return err
-		}
-		return e
-	})
+	return nil, "Push Kit has no message of kind " + string(m.Kind)
 }
 
-// fit cuts the text until the request is small enough, if that is wanted. set puts a text in.
-func (out *request) fit(m *wire.Message, text string, set func(string) error) (reason string) {
+// fitNotification cuts a long text first. If the message is still too large, its style goes, and then the end of its text.
+func (out *request) fitNotification(m *wire.Message, data map[string]json.RawMessage) (reason string) {
+	n := out.Message.Android.Notification
+	first, rest := pushkit.Head(m.Body)
+	body := func(s string) error { n.Body = first + s; return nil }
+	switch n.Style {
+	case bigText:
+		title := n.BigTitle
+		reason = out.fit(m, data, n.BigBody, func(s string) error {
+			if n.Style, n.BigTitle, n.BigBody = bigText, title, s; s == "" {
+				n.Style, n.BigTitle = 0, ""
+			}
+			return nil
+		})
+	case inbox:
+		reason = out.fit(m, data, "", func(string) error { return nil })
+	default:
+		return out.fit(m, data, rest, body)
+	}
+	if reason == "" || !m.Truncate {
+		return reason
+	}
+	n.Style, n.BigTitle, n.BigBody, n.Inbox = 0, "", "", nil
+	return out.fit(m, data, rest, body)
+}
+
+// fit cuts the text until the request is small enough, if that is wanted. set puts a text in; data is what the app gets.
+func (out *request) fit(m *wire.Message, data map[string]json.RawMessage, text string, set func(string) error) (reason string) {
 	size := 0
 	fits := func(s string) bool {
-		if err := set(s); err != nil {
-			reason = "the message is no JSON"
-			return false
-		}
-		body, err := pushkit.Encode(out)
-		if err != nil {
+		err := set(s)
+		app, dataErr := pushkit.Encode(data)
+		out.Message.Data = string(app)
+		body, bodyErr := pushkit.Encode(out)
+		if err != nil || dataErr != nil || bodyErr != nil {
 			reason = "the message is no JSON"
 			return false
 		}
@@ -179,28 +196,28 @@ func newNotification(m *wire.Message, o *options, pkg string) (n *notification, 
 	if b := m.Badge; b.Class != "" && (b.Add > 0 || b.Set != nil) {
 		n.Badge = &badge{Add: b.Add, Set: b.Set, Class: b.Class}
 	}
-	bigText, inbox, err := o.look(m)
+	long, lines, err := o.look(m)
 	if err != nil {
 		return nil, err.Error()
 	}
 	switch {
-	case bigText != "":
-		n.Style, n.BigTitle, n.BigBody = 1, m.Title, bigText
-	case len(inbox) > 0:
-		n.Style = 3
-		n.Inbox, reason = cutInbox(inbox, m.Truncate)
+	case long != "":
+		n.Style, n.BigTitle, n.BigBody = bigText, m.Title, long
+	case len(lines) > 0:
+		n.Style = inbox
+		n.Inbox, reason = cutInbox(lines, m.Truncate)
 	}
 	return n, reason
 }
 
-func cutInbox(inbox []string, truncate bool) (out []string, reason string) {
-	if len(inbox) > maxLines {
+func cutInbox(all []string, truncate bool) (out []string, reason string) {
+	if len(all) > maxLines {
 		if !truncate {
 			return nil, "an inbox has at most " + strconv.Itoa(maxLines) + " lines"
 		}
-		inbox = inbox[:maxLines]
+		all = all[:maxLines]
 	}
-	for _, line := range inbox {
+	for _, line := range all {
 		cut := wire.CutRunes(line, maxLine)
 		if cut != line && !truncate {
 			return nil, "a line of an inbox has at most " + strconv.Itoa(maxLine) + " characters"

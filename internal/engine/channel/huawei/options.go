@@ -41,7 +41,7 @@ func readOptions(raw json.RawMessage) (*options, error) {
 }
 
 // look is how a notification is drawn: at most one is set.
-func (o *options) look(m *wire.Message) (bigText string, inbox []string, err error) {
+func (o *options) look(m *wire.Message) (long string, rows []string, err error) {
 	shared := m.Style
 	if o.OwnStyle {
 		shared = wire.Style{}
@@ -53,11 +53,11 @@ func (o *options) look(m *wire.Message) (bigText string, inbox []string, err err
 	case 1:
 		return or(o.BigText, shared.BigText), nil, nil
 	case 2:
-		inbox, err = lines(o.Inbox)
-		if len(inbox) == 0 {
-			inbox = shared.Inbox
+		rows, err = lines(o.Inbox)
+		if len(rows) == 0 {
+			rows = shared.Inbox
 		}
-		return "", inbox, err
+		return "", rows, err
 	}
 	return "", nil, nil // 0, and 3: Push Kit has no big picture
 }

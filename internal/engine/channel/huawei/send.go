@@ -53,6 +53,9 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 		return v.sendLive(ctx, creds, tokens, m, o)
 	}
 	req, reason := build(m, o, creds.pkg)
+	if short := m.ShortTitle(); reason != "" && short != nil {
+		req, reason = build(short, o, creds.pkg)
+	}
 	if reason != "" {
 		return reject(reason)
 	}

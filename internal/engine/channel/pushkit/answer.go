@@ -3,6 +3,7 @@ package pushkit
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,8 +65,8 @@ func Read(a wire.Answer, tokens []wire.Token) (out []wire.Outcome, expired bool)
 	case partly, noneGood:
 		return readTokens(code, body.Msg, body.RequestID, tokens), false
 	}
-	if strings.ContainsAny(o.Reason, "{[") {
-		o.Reason = "" // it may list tokens
+	if strings.ContainsAny(body.Msg, "{[") || slices.ContainsFunc(tokens, func(t wire.Token) bool { return t.Value != "" && strings.Contains(body.Msg, t.Value) }) {
+		o.Reason = "" // it lists tokens, or may
 	}
 	return wire.All(len(tokens), o), code == badAuth || code == oauthExpired || code == jwtExpired
 }

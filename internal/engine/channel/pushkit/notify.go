@@ -21,3 +21,9 @@ func Place(m *wire.Message) string {
 	}
 	return m.ID
 }
+
+// Head is the first character of a text and the rest: a text of a notification is never cut to nothing.
+func Head(s string) (first, rest string) {
+	first = wire.CutRunes(s, 1)
+	return first, s[len(first):]
+}

@@ -46,3 +46,17 @@ func Fit(s string, fits func(string) bool) (string, bool) {
 	n := sort.Search(len(ends), func(i int) bool { return !fits(s[:ends[i]]) })
 	return s[:ends[n-1]], true
 }
+
+// keptTitle is how much is left of a title that has to be cut, in bytes.
+const keptTitle = 256
+
+// ShortTitle is the message with less of its title, for one that stays too large however little there is of its text; nil if
+// its texts must not be cut, or there is little to be had.
+func (m *Message) ShortTitle() *Message {
+	if !m.Truncate || len(m.Title) <= keptTitle {
+		return nil
+	}
+	short := *m
+	short.Title = CutBytes(m.Title, keptTitle)
+	return &short
+}
