@@ -1,7 +1,6 @@
 package fcm
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"borealis/test/sim/phone"
+	"borealis/test/sim/schema"
 )
 
 const (
@@ -159,19 +159,13 @@ func (m *message) data() map[string]string {
 
 // read checks everything that can be told from the message alone.
 func read(body []byte) (m *message, test bool, refused *refusal) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var raw any
-	if d.Decode(&raw) != nil {
+	raw, err := schema.Decode(body)
+	if err != nil {
 		return nil, false, problem(http.StatusBadRequest, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token.", "")
 	}
 	raw = snake(raw)
-	if wrong := request("", raw); wrong != "" {
-		field := "message"
-		if _, after, ok := strings.Cut(wrong, "at '"); ok {
-			field, _, _ = strings.Cut(after, "'")
-		}
-		return nil, false, invalid(field, wrong, "")
+	if p := request("", raw); p != nil {
+		return nil, false, invalid(p.Path, explain(p), "")
 	}
 	var parsed struct {
 		ValidateOnly bool     `json:"validate_only"`
