@@ -125,6 +125,28 @@ func nodeCommand() *exec.Cmd {
 	return exec.Command("node", filepath.Join("driver", "js", "node.mjs"), filepath.Join(dir, "dist"))
 }
 
+// browserPath is the browser that is there.
+func browserPath() string {
+	for _, name := range [...]string{"chromium", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+func buildBrowser() error {
+	if browserPath() == "" {
+		return errors.New("chromium is not installed: run build/ensure-test-tools.sh")
+	}
+	return buildJS()
+}
+
+func browserCommand() *exec.Cmd {
+	dir, _ := jsSDK() // built already
+	return exec.Command("node", filepath.Join("driver", "js", "browser.mjs"), dir, browserPath())
+}
+
 // The SDK's own tests.
 func TestJavaScriptUnits(t *testing.T) {
 	t.Parallel()

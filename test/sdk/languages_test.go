@@ -108,6 +108,7 @@ var languages = []*language{
 	{name: "go", platform: "desktop", transport: "tcp", build: buildGo, command: goCommand},
 	{name: "go-websocket", platform: "desktop", transport: "ws", build: buildGo, command: goCommand},
 	{name: "node", platform: "desktop", transport: "tcp", build: buildJS, command: nodeCommand},
+	{name: "browser", platform: "web", transport: "ws", build: buildBrowser, command: browserCommand, reused: true},
 }
 
 // server is a node that scenarios share, or one of a scenario's own.

@@ -237,6 +237,7 @@ export class Device {
         await this.o.onWithdraw?.(f.withdraw!);
         break;
       case "show": {
+        if (await this.o.on.known?.(keyOf(f))) break;
         const { withdraw: _, ...m } = f;
         try {
           await this.o.onMessage?.(m);

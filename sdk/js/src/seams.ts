@@ -43,4 +43,6 @@ export interface Platform {
   request: Request;
   /** So many random bytes. */
   random(bytes: number): Uint8Array;
+  /** Whether another part of the program has shown the message "type/id". */
+  known?(key: string): Promise<boolean>;
 }

@@ -1,0 +1,96 @@
+// The device SDK for mini-programs (WeChat and those with the same API) and for uni-app, in any of which wx is called
+// otherwise: bring the object.
+import { Device } from "../device.js";
+export * from "../index.js";
+const timeout = 30000; // milliseconds
+/** Opens the mini-program's device. wx is the object with the platform's API. */
+export function openDevice(wx, options) {
+    const storage = options.storage ?? new MiniProgramStorage(wx);
+    const opened = Device.open({ ...options, storage }, { transports: [new MiniProgramTransport(wx)], request: (ask) => request(wx, ask), random });
+    return opened.then((device) => {
+        wx.onNetworkStatusChange?.((r) => {
+            if (r.isConnected)
+                device.networkUp();
+        });
+        return device;
+    });
+}
+/** Random enough for an identifier that is no secret; mini-programs have no synchronous source of better ones. */
+function random(n) {
+    return Uint8Array.from({ length: n }, () => Math.floor(Math.random() * 256));
+}
+/** Speaks MQTT over the sockets of a mini-program. */
+export class MiniProgramTransport {
+    constructor(wx) {
+        this.wx = wx;
+        this.schemes = ["ws", "wss"];
+    }
+    open(address, events) {
+        let over = false;
+        const close = (why) => {
+            if (over)
+                return;
+            over = true;
+            events.closed(new Error(why));
+        };
+        // uni-app returns the task itself only if there is a callback.
+        const task = this.wx.connectSocket({ url: address, protocols: ["mqtt"], complete: () => undefined, fail: (e) => close(e.errMsg ?? "no socket") });
+        task.onOpen(() => {
+            if (!over)
+                events.opened();
+        });
+        task.onMessage((m) => {
+            if (!over && m.data instanceof ArrayBuffer)
+                events.received(new Uint8Array(m.data));
+        });
+        task.onError((e) => close(e.errMsg ?? "the socket failed"));
+        task.onClose((e) => close(`the socket was closed: ${e?.code ?? ""} ${e?.reason ?? ""}`.trim()));
+        return {
+            send: (bytes) => task.send({ data: bytes.slice().buffer }),
+            close: () => {
+                task.close({});
+                close("closed");
+            },
+        };
+    }
+}
+function request(wx, ask) {
+    return new Promise((resolve, reject) => {
+        wx.request({
+            url: ask.url,
+            method: ask.method,
+            header: ask.headers,
+            ...(ask.body !== undefined ? { data: ask.body } : {}),
+            dataType: "text", // what is not "json" is left as it came
+            responseType: "text",
+            timeout,
+            success: (r) => {
+                const name = Object.keys(r.header ?? {}).find((k) => k.toLowerCase() === "retry-after");
+                const body = typeof r.data === "string" ? r.data : JSON.stringify(r.data ?? "");
+                resolve({ status: r.statusCode, body, ...(name ? { retryAfter: String(r.header[name]) } : {}) });
+            },
+            fail: (e) => reject(new Error(e.errMsg ?? "no answer")),
+        });
+    });
+}
+/** The storage of a mini-program, under names of its own. */
+export class MiniProgramStorage {
+    constructor(wx, prefix = "borealis/") {
+        this.wx = wx;
+        this.prefix = prefix;
+    }
+    get(name) {
+        return new Promise((resolve) => {
+            // It fails for a key that is not there, too, and does not tell the two apart.
+            this.wx.getStorage({ key: this.prefix + name, success: (r) => resolve(typeof r.data === "string" ? r.data : undefined), fail: () => resolve(undefined) });
+        });
+    }
+    put(name, document) {
+        return new Promise((resolve, reject) => {
+            this.wx.setStorage({ key: this.prefix + name, data: document, success: resolve, fail: (e) => reject(new Error(e.errMsg ?? "not stored")) });
+        });
+    }
+    remove(name) {
+        return new Promise((resolve) => this.wx.removeStorage({ key: this.prefix + name, complete: resolve }));
+    }
+}
