@@ -109,6 +109,8 @@ var languages = []*language{
 	{name: "go-websocket", platform: "desktop", transport: "ws", build: buildGo, command: goCommand},
 	{name: "node", platform: "desktop", transport: "tcp", build: buildJS, command: nodeCommand},
 	{name: "browser", platform: "web", transport: "ws", build: buildBrowser, command: browserCommand, reused: true},
+	{name: "java", platform: "desktop", transport: "tcp", build: buildJava, command: javaCommand},
+	{name: "java-websocket", platform: "desktop", transport: "ws", build: buildJava, command: javaCommand},
 }
 
 // server is a node that scenarios share, or one of a scenario's own.
@@ -122,7 +124,7 @@ func TestScenarios(t *testing.T) {
 	list := scenarios(t)
 	sharedDir := t.TempDir()
 	shared := server(t, sharedDir, "127.0.0.1:0", "127.0.0.1:0")
-	t.Cleanup(func() { _ = os.Remove(goDriver) })
+	t.Cleanup(func() { _, _ = os.Remove(goDriver), os.RemoveAll(javaClasses) })
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
