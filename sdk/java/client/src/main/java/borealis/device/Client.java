@@ -67,7 +67,10 @@ public final class Client {
     }
   }
 
-  /** Disconnects and stays offline. Returns when the connection has ended; a message handler may still be running. */
+  /**
+   * Disconnects and stays offline. A message handler that is running is interrupted; its message comes again. Returns
+   * when the threads have ended, at the latest two seconds after the connection has.
+   */
   public void stop() {
     Conductor running;
     synchronized (this) {

@@ -80,6 +80,11 @@ final class Conductor implements Runnable, Connection.Receiver {
         }
       }
     }
+    try {
+      delivery.join();
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

@@ -21,6 +21,8 @@ final class Delivery implements Runnable {
   private static final int PATIENCE = 3;
   /** How many frames wait at most; a server that keeps to RECEIVE_MAXIMUM never gets there. */
   private static final int MAX_WAITING = 1024;
+  /** Milliseconds. */
+  private static final long STUBBORN = 2000;
   private static final String WITHDRAW = "withdraw";
 
   private static final class Frame {
@@ -40,6 +42,7 @@ final class Delivery implements Runnable {
   private final Listener listener;
   private final Object turn;
   private final Deque<Frame> waiting = new ArrayDeque<>();
+  private final Thread thread = new Thread(this, "borealis-delivery");
   private boolean done;
 
   /** turn is held while a message is dealt with: a new start waits for the handler that an old one left. */
@@ -51,16 +54,31 @@ final class Delivery implements Runnable {
   }
 
   void begin() {
-    Thread thread = new Thread(this, "borealis-delivery");
     thread.setDaemon(true);
     thread.start();
   }
 
-  /** Ends the thread, at the latest when the handler under way returns. */
-  synchronized void end() {
-    done = true;
-    waiting.clear();
-    notifyAll();
+  /** Ends the thread; the handler under way is interrupted, unless it is the one that calls. */
+  void end() {
+    synchronized (this) {
+      done = true;
+      waiting.clear();
+      notifyAll();
+    }
+    if (Thread.currentThread() != thread) {
+      thread.interrupt();
+    }
+  }
+
+  /** Waits a while for the end of the thread: a handler may not care that it is interrupted. */
+  void join() throws InterruptedException {
+    if (Thread.currentThread() != thread) {
+      thread.join(STUBBORN);
+    }
+  }
+
+  private synchronized boolean isDone() {
+    return done;
   }
 
   synchronized void add(Connection from, int packetId, byte[] payload) throws IOException {
@@ -121,7 +139,7 @@ final class Delivery implements Runnable {
     Map<String, Object> members = read(payload);
     String id = members == null ? null : Json.string(members.get("id"));
     String type = members == null ? null : Json.string(members.get("type"));
-    if (id == null || type == null || !known(type)) {
+    if (id == null || id.isEmpty() || type == null || !known(type)) {
       listener.onError("a message that this version does not understand was ignored");
       return true;
     }
@@ -148,6 +166,9 @@ final class Delivery implements Runnable {
   }
 
   private boolean failed(String key, String target, Exception e) {
+    if (isDone()) {
+      return false; // interrupted, which says nothing of the message
+    }
     listener.onError("message " + key + " was not handled: " + e);
     Integer before = state.failures.get(key);
     int failures = before == null ? 1 : before + 1;

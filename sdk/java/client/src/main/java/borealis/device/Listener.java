@@ -7,7 +7,7 @@ package borealis.device;
 public abstract class Listener {
   /**
    * A message, once for each (id, type). It is acknowledged after this returns. If it throws, the message comes again
-   * with the next connection; the third time it counts as handed over.
+   * with the next connection; the third time it counts as handed over. stop interrupts it.
    */
   public void onMessage(Message message) throws Exception {}
 

@@ -18,6 +18,24 @@ public final class Message {
     this.silent = silent;
   }
 
+  /**
+   * Reads what json wrote.
+   *
+   * @throws JsonException if the text is no message
+   */
+  public static Message parse(String json) {
+    Map<String, Object> members = Json.parseObject(json);
+    if (Json.string(members.get("id")) == null || Json.string(members.get("type")) == null) {
+      throw new JsonException("a message has an id and a type");
+    }
+    return new Message(members, false);
+  }
+
+  /** The message as it came, in JSON. */
+  public String json() {
+    return Json.write(members);
+  }
+
   /** The message's id, which receipts name. */
   public String id() {
     return Json.string(members.get("id"));

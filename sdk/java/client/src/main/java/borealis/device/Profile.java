@@ -2,7 +2,9 @@ package borealis.device;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -17,6 +19,8 @@ final class Profile implements Up {
   private final Drawer drawer;
   /** Not sent yet. */
   private Map<String, Object> waiting = new LinkedHashMap<>();
+  /** The members of a document that was refused, each to be sent by itself, before waiting is. */
+  private final Deque<Map<String, Object>> single = new ArrayDeque<>();
   /** Under way; empty if nothing is. */
   private Map<String, Object> sent = new LinkedHashMap<>();
   /** All that the server has taken, for the day on which it does not know the device any more. */
@@ -55,10 +59,11 @@ final class Profile implements Up {
 
   /** Everything said so far is to be said to a server that does not know it. */
   synchronized void anew() throws IOException {
-    Map<String, Object> next = merge(taken, merge(sent, waiting));
+    Map<String, Object> next = merge(taken, unsettled(waiting));
     keep(next, new LinkedHashMap<String, Object>(), local);
     waiting = next;
     sent = new LinkedHashMap<>();
+    single.clear();
     taken = new LinkedHashMap<>();
   }
 
@@ -84,21 +89,34 @@ final class Profile implements Up {
 
   @Override
   public synchronized long due() {
-    return waiting.isEmpty() ? Long.MAX_VALUE : 0;
+    return waiting.isEmpty() && single.isEmpty() ? Long.MAX_VALUE : 0;
   }
 
   @Override
   public synchronized String take() {
-    if (waiting.isEmpty()) {
+    if (!single.isEmpty()) {
+      sent = single.poll();
+    } else if (waiting.isEmpty()) {
       return null;
+    } else {
+      sent = waiting;
+      waiting = new LinkedHashMap<>();
     }
-    sent = waiting;
-    waiting = new LinkedHashMap<>();
     return Json.write(sent);
   }
 
   @Override
-  public synchronized void settled(boolean accepted) {
+  public synchronized boolean settled(boolean accepted) {
+    if (!accepted && sent.size() > 1) {
+      // The server takes all of a document or nothing; only what is at fault shall be lost.
+      for (Map.Entry<String, Object> member : sent.entrySet()) {
+        Map<String, Object> alone = new LinkedHashMap<>();
+        alone.put(member.getKey(), member.getValue());
+        single.add(alone);
+      }
+      sent = new LinkedHashMap<>();
+      return false;
+    }
     Map<String, Object> nextTaken = accepted ? merge(taken, sent) : taken;
     sent = new LinkedHashMap<>();
     taken = nextTaken;
@@ -107,28 +125,40 @@ final class Profile implements Up {
     } catch (IOException kept) {
       // It is sent again by the next life, which does no harm.
     }
+    return true;
   }
 
   @Override
   public synchronized void again() {
-    waiting = merge(sent, waiting);
+    waiting = unsettled(waiting);
     sent = new LinkedHashMap<>();
+    single.clear();
   }
 
   synchronized void erase() throws IOException {
     drawer.delete(FILE);
     waiting = new LinkedHashMap<>();
     sent = new LinkedHashMap<>();
+    single.clear();
     taken = new LinkedHashMap<>();
     local = new LinkedHashMap<>();
   }
 
   private void keep(Map<String, Object> pending, Map<String, Object> done, Map<String, Object> own) throws IOException {
     Map<String, Object> state = new LinkedHashMap<>();
-    state.put("waiting", merge(sent, pending));
+    state.put("waiting", unsettled(pending));
     state.put("taken", done);
     state.put("local", own);
     drawer.write(FILE, state);
+  }
+
+  /** What the server has not settled: under way, refused as a whole, waiting. */
+  private Map<String, Object> unsettled(Map<String, Object> pending) {
+    Map<String, Object> out = sent;
+    for (Map<String, Object> member : single) {
+      out = merge(out, member);
+    }
+    return merge(out, pending);
   }
 
   private static Map<String, Object> part(Map<String, Object> state, String name) {

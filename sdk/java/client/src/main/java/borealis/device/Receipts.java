@@ -88,7 +88,7 @@ final class Receipts implements Up {
   }
 
   @Override
-  public synchronized void settled(boolean taken) {
+  public synchronized boolean settled(boolean taken) {
     List<Object> next = new ArrayList<>(list.subList(sent, list.size()));
     try {
       keep(next);
@@ -97,6 +97,7 @@ final class Receipts implements Up {
     }
     list = next;
     sent = 0;
+    return true;
   }
 
   @Override

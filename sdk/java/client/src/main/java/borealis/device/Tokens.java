@@ -84,7 +84,7 @@ final class Tokens implements Up {
   }
 
   @Override
-  public synchronized void settled(boolean accepted) {
+  public synchronized boolean settled(boolean accepted) {
     Map<String, Object> done = new LinkedHashMap<>(taken);
     if (accepted && sent != null) {
       done.put((String) sent.get("channel"), sent);
@@ -96,6 +96,7 @@ final class Tokens implements Up {
     } catch (IOException kept) {
       // It is sent again by the next life, which does no harm.
     }
+    return true;
   }
 
   @Override

@@ -17,8 +17,12 @@ interface Up {
   /** The next payload; it is under way from now on. Null if there is none. */
   String take();
 
-  /** The payload under way is settled: taken by the server, or refused for good. */
-  void settled(boolean taken);
+  /**
+   * The payload under way is settled: taken by the server, or refused for good.
+   *
+   * @return false: what was refused is tried in another way, so that nobody need hear of it
+   */
+  boolean settled(boolean taken);
 
   /** The payload under way did not arrive, as far as is known: it is to be sent again. */
   void again();

@@ -191,8 +191,9 @@ final class Uplink implements Runnable {
     }
     boolean taken = code < FIRST_REFUSAL;
     boolean refused = code == NOT_AUTHORIZED || code == QUOTA || code == PAYLOAD_INVALID;
+    boolean told = false;
     if (taken || refused) {
-      lane.up.settled(taken);
+      told = lane.up.settled(taken);
     } else {
       lane.up.again();
     }
@@ -202,7 +203,7 @@ final class Uplink implements Runnable {
       lane.packetId = 0;
       notifyAll();
     }
-    if (refused) {
+    if (refused && told) {
       listener.onRefused(lane.up.what(), code, why);
     }
   }

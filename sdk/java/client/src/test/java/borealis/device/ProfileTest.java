@@ -71,6 +71,23 @@ public class ProfileTest {
   }
 
   @Test
+  public void ofARefusedDocumentOnlyTheMemberAtFaultIsLost() throws IOException {
+    say("{\"alias\":\"no\",\"tags\":{\"add\":[\"a\"]},\"timezone\":\"UTC\"}");
+    profile.take();
+    assertFalse(profile.settled(false));
+    say("{\"alias\":\"later\"}");
+    assertEquals("{\"alias\":\"no\"}", profile.take());
+    assertTrue(profile.settled(false));
+    assertEquals("{\"tags\":{\"add\":[\"a\"]}}", profile.take());
+    nextLife();
+    assertEquals("{\"tags\":{\"add\":[\"a\"]},\"timezone\":\"UTC\",\"alias\":\"later\"}", profile.take());
+    profile.settled(false);
+    profile.take();
+    profile.again();
+    assertEquals("what is lost is sent again as a whole", "{\"tags\":{\"add\":[\"a\"]},\"timezone\":\"UTC\",\"alias\":\"later\"}", profile.take());
+  }
+
+  @Test
   public void aServerThatKnowsNothingIsToldEverythingThatWasTaken() throws IOException {
     say("{\"alias\":\"a\",\"tags\":{\"set\":[\"t\"]}}");
     profile.take();

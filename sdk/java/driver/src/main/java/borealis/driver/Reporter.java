@@ -76,6 +76,7 @@ public final class Reporter extends Listener {
   public void onRefused(String what, int code, String why) {
     Map<String, Object> event = event("refused");
     event.put("what", what);
+    event.put("why", why);
     print(event, "code", code);
   }
 
