@@ -1,0 +1,125 @@
+package webpush
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"borealis/internal/kernel/web"
+)
+
+// Mount registers the endpoints. They answer everybody, from pages of any origin too.
+func (s *Service) Mount(mux *http.ServeMux) {
+	mux.HandleFunc(endpointPath+"{token}", s.surface(map[string]answer{http.MethodPost: s.counted(s.post), http.MethodGet: s.discover}))
+	mux.HandleFunc(messagePath+"{token}", s.surface(map[string]answer{http.MethodDelete: s.withdraw}))
+}
+
+// answer writes a success, or returns why there is none.
+type answer func(http.ResponseWriter, *http.Request) error
+
+// surface serves the methods of a path.
+func (s *Service) surface(methods map[string]answer) http.HandlerFunc {
+	names := make([]string, 0, len(methods)+1)
+	for _, name := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		if methods[name] != nil {
+			names = append(names, name)
+		}
+	}
+	allowed := strings.Join(append(names, http.MethodOptions), ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "Location, TTL, Retry-After")
+		if r.Method == http.MethodOptions {
+			h.Set("Allow", allowed)
+			h.Set("Access-Control-Allow-Methods", allowed)
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Encoding, Content-Type, Crypto-Key, Encryption, Prefer, TTL, Topic, Urgency")
+			h.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		act := methods[r.Method]
+		if act == nil {
+			h.Set("Allow", allowed)
+			web.WriteProblem(w, r, web.Problem{Status: http.StatusMethodNotAllowed})
+			return
+		}
+		if err := act(w, r); err != nil {
+			s.refuse(w, r, err)
+		}
+	}
+}
+
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	no := asRefusal(err)
+	if no.status == http.StatusInternalServerError && r.Context().Err() == nil {
+		s.Log.Error("web push message not stored", "err", err)
+	}
+	if no.after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(no.after/time.Second)))
+	}
+	if no.status == http.StatusUnauthorized {
+		w.Header().Set("Www-Authenticate", "vapid")
+	}
+	web.WriteProblem(w, r, web.Problem{Status: no.status, Detail: no.detail})
+}
+
+// asRefusal is the answer to an error: those that are no refusal are ours.
+func asRefusal(err error) *refusal {
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		return no
+	case errors.Is(err, context.DeadlineExceeded):
+		return &refusal{status: http.StatusServiceUnavailable, detail: "not stored in time, try again", after: 10 * time.Second}
+	}
+	return &refusal{status: http.StatusInternalServerError, detail: "the message could not be stored"}
+}
+
+// counted counts the answers.
+func (s *Service) counted(next answer) answer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next(w, r)
+		status := http.StatusCreated
+		if err != nil {
+			status = asRefusal(err).status
+		}
+		s.results.WithLabelValues(strconv.Itoa(status)).Inc()
+		return err
+	}
+}
+
+// discover tells a UnifiedPush application that the endpoint is one.
+func (s *Service) discover(w http.ResponseWriter, r *http.Request) error {
+	e, err := s.open(r.PathValue("token"))
+	if err != nil {
+		return refuse(http.StatusNotFound, "there is no such endpoint")
+	}
+	if _, err := s.alive(r.Context(), e); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = io.WriteString(w, `{"unifiedpush":{"version":1}}`+"\n")
+	return err
+}
+
+// withdraw takes a message back that the device does not have yet.
+func (s *Service) withdraw(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.openMessage(r.PathValue("token"))
+	if err != nil {
+		return refuse(http.StatusNotFound, "there is no such message")
+	}
+	found, err := s.Sender.Withdraw(r.Context(), p.app, p.subscription, p.msg)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return refuse(http.StatusNotFound, "the message was delivered, replaced or withdrawn, or its time to live is over")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,69 @@
+package webpush
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"borealis/internal/kernel/db"
+)
+
+const (
+	sweepTick = time.Hour
+	sweepPage = 500
+)
+
+// Run forgets the subscriptions of devices that have ended, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(sweepTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Warn("subscriptions of ended devices not deleted", "err", err)
+			}
+		}
+	}
+}
+
+func (s *Service) sweep(ctx context.Context) error {
+	var last int64
+	synced := make(map[int64]bool)
+	for {
+		page, err := queryOwners(ctx, s.DB, last, sweepPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		last = page[len(page)-1].id
+		for _, o := range page {
+			if !synced[o.app] {
+				if err := s.Devices.Sync(ctx, o.app); err != nil {
+					return err
+				}
+				synced[o.app] = true
+			}
+		}
+		// Those of one device lie together or not; either way it is asked for in memory.
+		ended := slices.DeleteFunc(page, func(o *owner) bool { return len(s.Devices.Known(o.app, []uint32{o.ordinal})) > 0 })
+		for _, o := range ended {
+			if err := s.forget(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// forget deletes a subscription whose device has ended.
+func (s *Service) forget(ctx context.Context, o *owner) error {
+	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := deleteSubscription(ctx, tx, o.app, o.ordinal, o.id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.Sender.WithdrawAll(ctx, o.app, o.ordinal, o.id)
+}
