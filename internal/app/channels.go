@@ -1,24 +1,86 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"borealis/internal/engine/channel"
+	"borealis/internal/engine/channel/sms/generic"
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/config"
 	"borealis/internal/kernel/web"
 	"borealis/internal/platform/account"
 	"borealis/internal/service/push"
 	"borealis/internal/service/push/route"
 )
+
+// maxGateway bounds the description of a gateway, in bytes.
+const maxGateway = 64 << 10
+
+// vendors are the channels that apps of this installation can use.
+func vendors(cfg *config.Config, c clock.Clock) (*channel.Dispatcher, *channel.Texts, error) {
+	deps := wire.Deps{BaseURL: cfg.VendorURL, Allow: networks(cfg.CallbackAllow), Clock: c}
+	var gateway *generic.Config
+	if cfg.SMSGateway != "" {
+		text, err := os.ReadFile(cfg.SMSGateway)
+		if err != nil {
+			return nil, nil, fmt.Errorf("app: sms-gateway: %w", err)
+		}
+		if len(text) > maxGateway {
+			return nil, nil, fmt.Errorf("app: sms-gateway: %s has more than %d bytes", cfg.SMSGateway, maxGateway)
+		}
+		gateway = &generic.Config{}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(gateway); err != nil {
+			return nil, nil, fmt.Errorf("app: sms-gateway: %s: %w", cfg.SMSGateway, err)
+		}
+	}
+	providers, err := channel.TextProviders(deps, gateway)
+	if err != nil {
+		return nil, nil, fmt.Errorf("app: sms-gateway: %w", err)
+	}
+	dispatcher := channel.New(c, channel.Vendors(deps)...)
+	return dispatcher, dispatcher.Texts(providers...), nil
+}
+
+// receiptKey is the purpose under which the secrets in receipt addresses derive from the id key.
+const receiptKey = "receipts"
+
+// receiptSecret is what an address of receipts ends with: not every vendor signs what it reports.
+func (c *core) receiptSecret(appKey string, name wire.Name) string {
+	mac := hmac.New(sha256.New, c.keys.Derive(receiptKey))
+	mac.Write([]byte(appKey + "/" + string(name)))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// receiptURL is where a vendor reports to; "" if the server does not know its public address.
+func (c *core) receiptURL(cfg *config.Config) func(appKey string, name wire.Name) string {
+	base := strings.TrimRight(cfg.PublicURL, "/")
+	return func(appKey string, name wire.Name) string {
+		if base == "" {
+			return ""
+		}
+		return base + "/channel/v1/receipts/" + appKey + "/" + string(name) + "/" + c.receiptSecret(appKey, name)
+	}
+}
 
 // AdminChannel is what an app has at a vendor, as operators and owners see it.
 type AdminChannel struct {
@@ -29,6 +91,7 @@ type AdminChannel struct {
 	ProblemAt  int64  `json:"problem_at,omitempty" doc:"Unix milliseconds"`
 	QuotaUntil int64  `json:"quota_until,omitempty" doc:"the vendor said that a quota of the account is used up until then, Unix milliseconds"`
 	Devices    int64  `json:"devices" doc:"devices of the app that have a token of the channel"`
+	Receipts   string `json:"receipts,omitempty" doc:"where the vendor is to report what became of messages, for vendors in whose console it is entered; a secret"`
 	UpdatedAt  int64  `json:"updated_at" doc:"Unix milliseconds"`
 }
 
@@ -50,12 +113,12 @@ type AdminTrace struct {
 }
 
 // channelsOf lists what an app has at vendors, and how many devices each may reach.
-func (c *core) channelsOf(ctx context.Context, app int64) ([]AdminChannel, error) {
-	list, err := c.push.Channels().Channels(ctx, app)
+func (c *core) channelsOf(ctx context.Context, app *gate.App) ([]AdminChannel, error) {
+	list, err := c.push.Channels().Channels(ctx, app.ID)
 	if err != nil {
 		return nil, err
 	}
-	counts, err := c.devices.TokenCounts(ctx, app)
+	counts, err := c.devices.TokenCounts(ctx, app.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +126,7 @@ func (c *core) channelsOf(ctx context.Context, app int64) ([]AdminChannel, error
 	for _, ch := range list {
 		out = append(out, AdminChannel{
 			Channel: string(ch.Name), Account: ch.Account, Marketing: ch.Marketing, Problem: ch.Problem, ProblemAt: ch.ProblemAt, QuotaUntil: ch.QuotaUntil,
-			Devices: counts[string(ch.Name)], UpdatedAt: ch.UpdatedAt,
+			Devices: counts[string(ch.Name)], Receipts: c.push.Channels().ReceiptURL(app.Key, ch.Name), UpdatedAt: ch.UpdatedAt,
 		})
 	}
 	return out, nil
@@ -130,7 +193,7 @@ func (a *adminServer) listChannels(w http.ResponseWriter, r *http.Request) {
 	var list []AdminChannel
 	app, err := a.app(r)
 	if err == nil {
-		list, err = a.core.channelsOf(r.Context(), app.ID)
+		list, err = a.core.channelsOf(r.Context(), app)
 	}
 	a.answer(w, r, err, func() any { return list })
 }
@@ -192,7 +255,7 @@ const maxReceipts = 1 << 20
 
 // mountReceipts registers where vendors report what became of messages.
 func (c *core) mountReceipts(mux *http.ServeMux) {
-	mux.HandleFunc("POST /channel/v1/receipts/{app_key}/{channel}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /channel/v1/receipts/{app_key}/{channel}/{secret}", func(w http.ResponseWriter, r *http.Request) {
 		app := c.gate.App(r.PathValue("app_key"))
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceipts))
 		problem := func(status int, detail string) {
@@ -202,8 +265,8 @@ func (c *core) mountReceipts(mux *http.ServeMux) {
 		case err != nil:
 			problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are read", maxReceipts))
 			return
-		case app == nil:
-			problem(http.StatusNotFound, "no app has that key")
+		case app == nil || subtle.ConstantTimeCompare([]byte(r.PathValue("secret")), []byte(c.receiptSecret(app.Key, wire.Name(r.PathValue("channel"))))) != 1:
+			problem(http.StatusNotFound, "nobody reports to this address")
 			return
 		}
 		var wrong *route.ReceiptError
@@ -267,7 +330,7 @@ func (c *core) channelAPI(api huma.API) {
 		func(ctx context.Context, _ *channelsInput) (*channelsOutput, error) {
 			out := &channelsOutput{}
 			var err error
-			out.Body.Channels, err = c.channelsOf(ctx, appOf(ctx).ID)
+			out.Body.Channels, err = c.channelsOf(ctx, appOf(ctx))
 			return out, err
 		})
 	huma.Register(api, operation("channel-set", http.MethodPut, "/channels/{channel}", "Keep the app's credentials at a vendor"),

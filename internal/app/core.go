@@ -17,8 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/audience"
-	"borealis/internal/engine/channel"
-	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/device/deviceevent"
 	"borealis/internal/engine/deviceid"
@@ -146,14 +144,18 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	c.blobs = blob.New(c.db, c.clock, c.log)
 	c.jobs = jobs.New(c.db, c.clock, c.log)
 	c.hooks = webhook.New(webhook.Deps{DB: c.db, Clock: c.clock, Log: c.log, Metrics: reg, Allow: networks(cfg.CallbackAllow)})
+	channels, texts, err := vendors(cfg, c.clock)
+	if err != nil {
+		return err
+	}
 	c.push = push.New(push.Deps{
 		DB: c.db, Bus: b, Outbox: c.outbox, Gate: c.gate, Audience: c.audience, Devices: c.devices, Presence: c.presence,
 		Leases: c.leases, IDs: id.NewSequence(c.db, c.clock, "msg"), Clock: c.clock, Log: c.log, Metrics: reg, Node: node,
 		Blobs: c.blobs, Jobs: c.jobs, Hooks: c.hooks, CallbackSecret: c.callbackSecret, Sealer: c.keys, MasterSecret: c.masterSecret,
 		Zone: zone, PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
-		Audit:      auditLog,
-		Channels:   channel.New(c.clock, channel.Vendors(wire.Deps{BaseURL: cfg.VendorURL, Allow: networks(cfg.CallbackAllow), Clock: c.clock})...),
-		ReceiptURL: receiptURL(cfg),
+		Audit:    auditLog,
+		Channels: channels, SMS: texts,
+		ReceiptURL: c.receiptURL(cfg),
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"borealis/internal/engine/channel/wire"
 	"borealis/internal/kernel/config"
 )
 
@@ -60,15 +59,5 @@ func publicURL(cfg *config.Config) func(*http.Request) string {
 			scheme = "https://"
 		}
 		return scheme + r.Host
-	}
-}
-
-// receiptURL is where vendors that are told with each message report to; nowhere if the server does not know its public address.
-func receiptURL(cfg *config.Config) func(appKey string, name wire.Name) string {
-	return func(appKey string, name wire.Name) string {
-		if cfg.PublicURL == "" {
-			return ""
-		}
-		return strings.TrimRight(cfg.PublicURL, "/") + "/channel/v1/receipts/" + appKey + "/" + string(name)
 	}
 }

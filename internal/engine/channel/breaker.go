@@ -54,10 +54,17 @@ func (b *breaker) heard(now time.Time, outcomes []wire.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trying = false
-	bad, denied := len(outcomes) > 0, false
+	bad, denied, told := true, false, false
 	for _, o := range outcomes {
+		if o.Alone {
+			continue
+		}
+		told = true
 		denied = denied || o.Status == wire.Denied
 		bad = bad && (o.Status == wire.Failed || o.Status == wire.Unknown || o.Status == wire.Denied)
+	}
+	if !told {
+		return // nothing that speaks of the vendor as a whole
 	}
 	if !bad {
 		b.failures, b.until = 0, time.Time{}
@@ -77,7 +84,9 @@ func (b *breaker) heard(now time.Time, outcomes []wire.Outcome) {
 		b.last = outcomes[0]
 	}
 	for _, o := range outcomes {
-		pause = max(pause, o.After)
+		if !o.Alone {
+			pause = max(pause, o.After)
+		}
 	}
 	b.until = now.Add(pause)
 }

@@ -55,6 +55,7 @@ type Config struct {
 	TLSKey         string   `group:"Listeners" help:"PEM file with the private key of tls-cert." name:"tls-key" placeholder:"FILE"`
 	TrustedProxies []string `group:"Listeners" help:"Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed." name:"trusted-proxies" placeholder:"CIDR"`
 	VendorURL      string   `group:"Listeners" help:"Base URL of a simulator of the vendors of push channels (borealis sim), for development. Empty: the vendors themselves." name:"vendor-url" placeholder:"URL"`
+	SMSGateway     string   `group:"Listeners" help:"File with the description of a gateway for short messages, as docs/channels/sms.md has it. Empty: apps can use the named providers only." name:"sms-gateway" placeholder:"FILE"`
 	CallbackAllow  []string `group:"Listeners" help:"Private networks (CIDR) to which receipts of pushes may be sent all the same; by default only public addresses are called." name:"callback-allow" placeholder:"CIDR"`
 
 	DatabaseURL URL `group:"Stores" help:"PostgreSQL to use instead of SQLite in data-dir: postgres://user:password@host/database." name:"database-url" placeholder:"URL"`

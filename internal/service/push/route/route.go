@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"borealis/internal/engine/channel"
+	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/edge/edgewire"
@@ -38,24 +39,14 @@ type IDs interface {
 	Next(ctx context.Context) (int64, error)
 }
 
-// ShortMessages sends SMS.
+// ShortMessages sends SMS; *channel.Texts does.
 type ShortMessages interface {
 	// Parse reads what an app has at a provider; the error is a *wire.FieldError.
 	Parse(raw []byte) (wire.Credentials, error)
 	// Probe asks the provider whether it takes them.
 	Probe(ctx context.Context, c wire.Credentials) error
-	// Send brings a text to numbers and answers with one outcome for each.
-	Send(ctx context.Context, app int64, c wire.Credentials, numbers []string, m *ShortMessage) []wire.Outcome
-}
-
-// ShortMessage is a text made of a template of the provider.
-type ShortMessage struct {
-	// ID of the push, decimal digits.
-	ID string
-	// Template and Sign are the numbers that a push names; Sign 0 is the default.
-	Template, Sign int64
-	// Params of the template.
-	Params map[string]string
+	// Send brings a message to numbers and answers with one outcome for each.
+	Send(ctx context.Context, app int64, c wire.Credentials, mobiles []string, m smswire.Message) []wire.Outcome
 }
 
 // Deps are what the service stands on.
@@ -73,7 +64,7 @@ type Deps struct {
 	Audit *audit.Log
 	Clock clock.Clock
 	Log   *slog.Logger
-	// ReceiptURL is where a vendor that is told with each message shall report to; empty: nowhere. Optional.
+	// ReceiptURL is where a vendor shall report to what became of messages; empty: nowhere. Optional.
 	ReceiptURL func(appKey string, name wire.Name) string
 }
 
@@ -101,6 +92,9 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push_
 
 // New returns the service; Run does its work.
 func New(d Deps) *Service {
+	if d.ReceiptURL == nil {
+		d.ReceiptURL = func(string, wire.Name) string { return "" }
+	}
 	return &Service{Deps: d, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxLines), lines: make(map[lineKey]bool)}
 }
 

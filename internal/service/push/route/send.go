@@ -11,6 +11,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"golang.org/x/sync/errgroup"
 
+	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/kernel/db"
@@ -96,16 +97,14 @@ func (t *task) call(ctx context.Context, creds wire.Credentials) {
 			t.outcomes = wire.All(n, wire.NewOutcome(wire.Rejected, "", "the push has nothing for the channel"))
 			return
 		}
-		if t.s.ReceiptURL != nil {
-			m.CallbackURL = t.s.ReceiptURL(t.app.Key, t.part.name)
-		}
+		m.CallbackURL = t.s.ReceiptURL(t.app.Key, t.part.name)
 		t.outcomes = t.s.Dispatcher.Send(ctx, t.app.ID, t.part.name, creds, t.tokens, m)
 	}
 }
 
-func (t *task) shortMessage() *ShortMessage {
+func (t *task) shortMessage() smswire.Message {
 	o := t.policy.sms
-	m := &ShortMessage{ID: strconv.FormatInt(t.m.ID, 10), Template: o.TemplateID, Sign: o.SignID, Params: make(map[string]string)}
+	m := smswire.Message{ID: strconv.FormatInt(t.m.ID, 10), Template: o.TemplateID, Sign: o.SignID, Parameters: make(map[string]string)}
 	var params map[string]json.RawMessage
 	_ = json.Unmarshal(o.Params, &params) // an object, or nothing
 	for k, v := range params {
@@ -113,7 +112,7 @@ func (t *task) shortMessage() *ShortMessage {
 		if json.Unmarshal(v, &text) != nil {
 			text = string(v) // a number, say
 		}
-		m.Params[k] = text
+		m.Parameters[k] = text
 	}
 	return m
 }
@@ -163,6 +162,9 @@ func (t *task) sort() *sorted {
 		case wire.Accepted:
 			out.accepted.Add(ordinal)
 		case wire.Failed, wire.Unknown, wire.Limited:
+			if t.part.name == sms && o.Status == wire.Unknown {
+				continue // it may be on its way, and nobody wants to read it twice
+			}
 			out.failed = out.failed || o.Status != wire.Limited
 			out.after = max(out.after, o.After)
 			if o.Status != wire.Limited && t.part.tries >= maxTries {
