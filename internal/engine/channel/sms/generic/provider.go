@@ -179,14 +179,17 @@ func (p *Provider) outcome(got wire.Answer) wire.Outcome {
 	result, there := field(tree, p.config.ResultField)
 	switch {
 	case p.config.ResultField != "" && readable && there:
-		if good && slices.Contains(p.config.Success, result) {
+		if slices.Contains(p.config.Success, result) {
+			if !good { // the body does not know what happened
+				return got.Refused()
+			}
 			return p.accepted(tree)
 		}
 		status, known := statuses[p.config.Results[result]]
-		if !known && !good {
-			return got.Refused()
-		}
-		if !known {
+		switch {
+		case !known && !good:
+			status = got.Refused().Status
+		case !known:
 			status = wire.Rejected
 		}
 		reason, _ := field(tree, p.config.ReasonField)
