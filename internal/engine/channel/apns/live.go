@@ -48,6 +48,9 @@ func live(m *wire.Message, raw json.RawMessage, now time.Time) (*payload, error)
 			p.aps[key] = value
 		}
 	}
+	if _, there := p.aps["attributes"]; event == eventStart && !there {
+		p.aps["attributes"] = map[string]any{} // a start without the key is dropped
+	}
 	for _, key := range []string{"dismissal-date", "stale-date", "relevance-score"} {
 		value, there := fields[key].(json.RawMessage)
 		if !there || none(value) {

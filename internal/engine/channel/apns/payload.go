@@ -91,10 +91,11 @@ func notification(m *wire.Message, a *wire.Apple) (*payload, error) {
 	return p, nil
 }
 
-// setAlert takes the alert in Apple's shape, else the title and body that all channels have. An empty one is none.
+// setAlert takes the alert in Apple's shape; for a message that says nothing in it, the title and body that all channels have. An
+// empty one is none.
 func (p *payload) setAlert(m *wire.Message, raw json.RawMessage) error {
 	if none(raw) {
-		if m.Title == "" && m.Body == "" {
+		if m.Apple != nil || m.Title == "" && m.Body == "" {
 			return nil
 		}
 		alert := map[string]any{"body": m.Body}
