@@ -19,9 +19,15 @@ import (
 	"slices"
 
 	"borealis/internal/kernel/clock"
+	"borealis/test/sim/apns"
 	"borealis/test/sim/fcm"
+	"borealis/test/sim/hmos"
+	"borealis/test/sim/honor"
+	"borealis/test/sim/huawei"
+	"borealis/test/sim/meizu"
 	"borealis/test/sim/oppo"
 	"borealis/test/sim/phone"
+	"borealis/test/sim/sms"
 	"borealis/test/sim/vivo"
 	"borealis/test/sim/webpush"
 	"borealis/test/sim/xiaomi"
@@ -44,17 +50,25 @@ type vendor struct {
 // New returns a server without phones.
 func New(c clock.Clock) *Server {
 	s := &Server{Phones: phone.NewNetwork(c), vendors: make(map[string]vendor), mux: http.NewServeMux()}
-	add := func(build func(phone.Deps) phone.Simulator) {
+	add := func(path string, build func(phone.Deps) phone.Simulator) {
 		faults := &phone.Faults{}
 		v := build(phone.Deps{Phones: s.Phones, Faults: faults, Clock: c})
 		s.vendors[v.Channel()] = vendor{v, faults}
-		s.mux.Handle("/"+v.Channel()+"/", http.StripPrefix("/"+v.Channel(), v))
+		s.mux.Handle("/"+path+"/", http.StripPrefix("/"+path, v))
 	}
-	add(func(d phone.Deps) phone.Simulator { return fcm.New(d) })
-	add(func(d phone.Deps) phone.Simulator { return oppo.New(d) })
-	add(func(d phone.Deps) phone.Simulator { return vivo.New(d) })
-	add(func(d phone.Deps) phone.Simulator { s.browser = webpush.New(d); return s.browser })
-	add(func(d phone.Deps) phone.Simulator { return xiaomi.New(d) })
+	add("apns", func(d phone.Deps) phone.Simulator { return apns.New(d) })
+	add("fcm", func(d phone.Deps) phone.Simulator { return fcm.New(d) })
+	add("huawei", func(d phone.Deps) phone.Simulator { return huawei.New(d) })
+	add("hmos", func(d phone.Deps) phone.Simulator { return hmos.New(d) })
+	add("honor", func(d phone.Deps) phone.Simulator { return honor.New(d) })
+	add("xiaomi", func(d phone.Deps) phone.Simulator { return xiaomi.New(d) })
+	add("oppo", func(d phone.Deps) phone.Simulator { return oppo.New(d) })
+	add("vivo", func(d phone.Deps) phone.Simulator { return vivo.New(d) })
+	add("meizu", func(d phone.Deps) phone.Simulator { return meizu.New(d) })
+	add("webpush", func(d phone.Deps) phone.Simulator { s.browser = webpush.New(d); return s.browser })
+	add("sms/aliyun", func(d phone.Deps) phone.Simulator { return sms.NewAliyun(d) })
+	add("sms/tencent", func(d phone.Deps) phone.Simulator { return sms.NewTencent(d) })
+	add("sms/generic", func(d phone.Deps) phone.Simulator { return sms.NewGateway(d) })
 	s.mux.HandleFunc("GET /sim", s.list)
 	s.mux.HandleFunc("GET /sim/credentials/{channel}", s.credentials)
 	s.mux.HandleFunc("GET /sim/phones", s.phones)

@@ -21,6 +21,8 @@ type Reach struct {
 type DeviceToken struct {
 	Token
 	Ordinal uint32
+	// UpdatedAt is when the device brought it last, Unix milliseconds.
+	UpdatedAt int64
 }
 
 // tokenLife is how long a token of a device that is not seen is kept. Vendors themselves drop those unused for 270 days.
@@ -69,7 +71,7 @@ func (r *Registry) TokensOf(ctx context.Context, app int64, channel string, ordi
 	for _, o := range ordinals {
 		args = append(args, int64(o))
 	}
-	rows, err := r.DB.Query(ctx, `select ordinal, channel, token, environment from device_token
+	rows, err := r.DB.Query(ctx, `select ordinal, channel, token, environment, updated_at from device_token
 		where app_id = $1 and channel = $2 and ordinal in (`+db.In(3, len(ordinals))+`) order by ordinal`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("device: read tokens: %w", err)
@@ -78,7 +80,7 @@ func (r *Registry) TokensOf(ctx context.Context, app int64, channel string, ordi
 	var out []DeviceToken
 	for rows.Next() {
 		var t DeviceToken
-		if err := rows.Scan(&t.Ordinal, &t.Channel, &t.Token.Token, &t.Environment); err != nil {
+		if err := rows.Scan(&t.Ordinal, &t.Channel, &t.Token.Token, &t.Environment, &t.UpdatedAt); err != nil {
 			return nil, fmt.Errorf("device: read tokens: %w", err)
 		}
 		out = append(out, t)

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,10 @@ func (r routeMessages) Message(ctx context.Context, msg int64) (*route.Message, 
 	if err != nil {
 		return nil, err
 	}
-	out := &route.Message{App: m.App, ID: m.ID, AcceptedAt: m.AcceptedAt, ExpiresAt: m.ExpiresAt, Override: m.Override, Push: push}
+	out := &route.Message{App: m.App, ID: m.ID, AcceptedAt: m.AcceptedAt, ExpiresAt: m.ExpiresAt, Push: push}
+	if out.Root, err = root(ctx, r.db, m); err != nil {
+		return nil, err
+	}
 	pace := m.pace()
 	out.ReleasedAt = pace.at
 	if !m.Wide {
@@ -71,8 +75,53 @@ func (r routeMessages) Message(ctx context.Context, msg int64) (*route.Message, 
 	return out, nil
 }
 
-// Left is the part of devices that is still owed a message.
-func (r routeMessages) Left(ctx context.Context, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error) {
+// Root is the id under which vendors know a message.
+func (r routeMessages) Root(ctx context.Context, msg int64) (int64, error) {
+	m, err := queryMessage(ctx, r.db, msg)
+	if err != nil || m == nil {
+		return msg, err
+	}
+	first, err := root(ctx, r.db, m)
+	return cmp.Or(first, msg), err
+}
+
+// maxChain bounds the look for the first message of a chain. A message replaces one of the last day, so longer ones are rare.
+const maxChain = 32
+
+// root is the first of the messages that m stands at the end of, each replaced by the next; 0 if it replaces none.
+func root(ctx context.Context, d queryer, m *message) (int64, error) {
+	first := m.Override
+	for range maxChain {
+		if first == 0 {
+			break
+		}
+		old, err := queryMessage(ctx, d, first)
+		if err != nil || old == nil || old.Override == 0 {
+			return first, err
+		}
+		first = old.Override
+	}
+	return first, nil
+}
+
+// Left is the part of devices that is still owed a message and has not switched push off meanwhile.
+func (r routeMessages) Left(ctx context.Context, app, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error) {
+	left, err := r.left(ctx, msg, devices)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.audience.Sync(ctx, app); err != nil {
+		return nil, fmt.Errorf("push: audience: %w", err)
+	}
+	for _, o := range left.ToArray() {
+		if !r.audience.Joined(app, o) {
+			left.Remove(o)
+		}
+	}
+	return left, nil
+}
+
+func (r routeMessages) left(ctx context.Context, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error) {
 	w, err := r.wideOf(ctx, msg)
 	if err != nil {
 		return nil, err

@@ -538,7 +538,9 @@ func TestTraceSaysWhereAMessageStands(t *testing.T) {
 			if err := r.Withdraw(t.Context(), app, msg); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "withdrawn", func() bool { return strings.HasSuffix(what(msg, all[2]), "ended withdrawn, withdrawn by its sender") || strings.HasSuffix(what(msg, all[2]), "withdrawn by its sender, ended withdrawn") })
+			eventually(t, "withdrawn", func() bool {
+				return strings.HasSuffix(what(msg, all[2]), "ended withdrawn, withdrawn by its sender") || strings.HasSuffix(what(msg, all[2]), "withdrawn by its sender, ended withdrawn")
+			})
 		}
 		if got := what(r.send(app, "", all[0]), all[4]); got != "accepted, not a target" {
 			t.Errorf("not a target: %q", got)

@@ -35,7 +35,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		MasterSecret string `json:"master_secret"`
 		Region       string `json:"region"`
 	}
-	if err := wire.ReadCredentials(raw, &in); err != nil {
+	if err := wire.ReadFields(raw, &in); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {

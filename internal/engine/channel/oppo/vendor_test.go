@@ -47,7 +47,7 @@ func TestCredentialsAreCheckedFieldByField(t *testing.T) {
 		`{"app_key":"` + strings.Repeat("k", 257) + `"}`:        "app_key",
 		`{"app_key":"k","master_secret":"s","app_id":"a\nb"}`:   "app_id",
 		`[]`:   "credentials",
-		`null`: "app_key",
+		`null`: "credentials",
 	} {
 		_, err := v.Parse([]byte(raw))
 		var wrong *wire.FieldError

@@ -30,7 +30,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		AppSecret   string `json:"app_secret"`
 		PackageName string `json:"package_name"`
 	}
-	if err := wire.ReadCredentials(raw, &in); err != nil {
+	if err := wire.ReadFields(raw, &in); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {

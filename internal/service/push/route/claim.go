@@ -7,6 +7,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/device"
 	"borealis/internal/kernel/db"
 )
 
@@ -18,11 +19,13 @@ type task struct {
 	fact   channelFact
 	// quota of the day, nil if the message or the vendor counts none.
 	quota *quota
-	// ordinals, tokens and outcomes belong together. numbers are those of SMS.
+	// ordinals, tokens, broughtAt and outcomes belong together. numbers are those of SMS.
 	ordinals []uint32
 	tokens   []wire.Token
-	numbers  []string
-	outcomes []wire.Outcome
+	// broughtAt is when the device brought its token, Unix milliseconds.
+	broughtAt []int64
+	numbers   []string
+	outcomes  []wire.Outcome
 }
 
 // claim takes a part up: it leaves out who is no longer owed the message or has got too many today, and holds the others. It returns nil if
@@ -42,7 +45,7 @@ func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact chan
 	}
 	t := &task{plan: pl, parent: parent, part: p, fact: fact}
 	if p.name != sms || t.policy.sms == nil || t.policy.sms.Delay > 0 {
-		if p.devices, err = parent.Left(ctx, p.msg, p.devices); err != nil {
+		if p.devices, err = parent.Left(ctx, p.app, p.msg, p.devices); err != nil {
 			return nil, err
 		}
 	}
@@ -151,18 +154,20 @@ func (t *task) address(ctx context.Context) error {
 		}
 		return nil
 	}
-	if live := t.m.Push.Audience.LiveActivityID; live != "" {
-		return t.addressLive(ctx, live)
-	}
-	tokens, err := t.s.Devices.TokensOf(ctx, p.app, string(p.name), p.devices.ToArray())
+	tokens, err := t.deviceTokens(ctx)
 	if err != nil {
 		return err
 	}
+	t.use(tokens)
+	return nil
+}
+
+// use sends to tokens.
+func (t *task) use(tokens []device.DeviceToken) {
 	for _, d := range tokens {
-		t.ordinals = append(t.ordinals, d.Ordinal)
+		t.ordinals, t.broughtAt = append(t.ordinals, d.Ordinal), append(t.broughtAt, d.UpdatedAt)
 		t.tokens = append(t.tokens, wire.Token{Value: d.Token.Token, Sandbox: d.Environment == "sandbox"})
 	}
-	return nil
 }
 
 // close ends a part without a word: its message has ended.
@@ -231,5 +236,14 @@ func (t *task) mark(ctx context.Context, m *moves) error {
 	return nil
 }
 
-// addressLive finds the tokens of a live activity.
-func (t *task) addressLive(context.Context, string) error { return nil }
+// deviceTokens are the tokens of the part's devices: those of a live activity for its events.
+func (t *task) deviceTokens(ctx context.Context) ([]device.DeviceToken, error) {
+	p, push := t.part, t.m.Push
+	if live := push.Audience.LiveActivityID; live != "" && p.name == wire.APNs {
+		return t.s.Devices.LiveTokens(ctx, p.app, live, p.devices.ToArray())
+	}
+	if kind := attributesType(push); kind != "" && p.name == wire.APNs {
+		return t.s.Devices.StartTokens(ctx, p.app, kind, p.devices.ToArray())
+	}
+	return t.s.Devices.TokensOf(ctx, p.app, string(p.name), p.devices.ToArray())
+}

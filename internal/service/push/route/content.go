@@ -108,8 +108,8 @@ func (m *Message) common(p *policy, name wire.Name, now int64) *wire.Message {
 		ID: strconv.FormatInt(m.ID, 10), TTL: max(time.Second, time.Duration(m.ExpiresAt-now)*time.Millisecond), Class: p.class(name),
 		ReceiptID: o.ReceiptID, Test: o.TestMessage, Truncate: o.AutoTruncation, Options: p.vendors[name].raw,
 	}
-	if m.Override != 0 {
-		out.Replaces = strconv.FormatInt(m.Override, 10)
+	if m.Root != 0 {
+		out.Replaces = strconv.FormatInt(m.Root, 10)
 	}
 	return out
 }
@@ -270,6 +270,20 @@ func (o *frameOptions) frameAlert(alert json.RawMessage) {
 	if len(alert) > 0 && alert[0] == '{' {
 		o.Alert = alert
 	}
+}
+
+// attributesType is the type of the live activity that a push starts, "" if it starts none.
+func attributesType(p *payload.Push) string {
+	var l struct {
+		IOS struct {
+			Event string `json:"event"`
+			Type  string `json:"attributes-type"`
+		} `json:"ios"`
+	}
+	if json.Unmarshal(p.LiveActivity(), &l) != nil || l.IOS.Event != "start" {
+		return ""
+	}
+	return l.IOS.Type
 }
 
 // live is an update of a live activity: APNs alone has those.

@@ -14,9 +14,10 @@ type Message struct {
 	App, ID int64
 	// AcceptedAt and ExpiresAt are Unix milliseconds.
 	AcceptedAt, ExpiresAt int64
-	// Override is the id of the message that this one replaces, 0 for none.
-	Override int64
-	Push     *payload.Push
+	// Root is the message whose place this one takes on screens: the first of a chain of messages that replace each other, 0 if it replaces
+	// none. Vendors number notifications by it.
+	Root int64
+	Push *payload.Push
 	// Targets by platform. The sets are not changed.
 	Targets map[audience.Platform]*roaring.Bitmap
 	// ReleasedAt is when a device's turn comes, Unix milliseconds: of a paced message later than AcceptedAt.
@@ -46,8 +47,10 @@ const (
 type Messages interface {
 	// Message finds a message; nil if there is none, or if it was withdrawn.
 	Message(ctx context.Context, msg int64) (*Message, error)
-	// Left is the part of a set of devices that is still owed the message, held or not.
-	Left(ctx context.Context, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error)
+	// Root is the id under which vendors know a message: the first of the chain that it is the end of, or its own.
+	Root(ctx context.Context, msg int64) (int64, error)
+	// Left is the part of a set of devices that is still owed the message, held or not, and takes pushes.
+	Left(ctx context.Context, app, msg int64, devices *roaring.Bitmap) (*roaring.Bitmap, error)
 	// Mark says what became of devices of a message, and returns when it is durable. at is Unix milliseconds.
 	Mark(ctx context.Context, app, msg int64, step Step, devices *roaring.Bitmap, at int64) error
 }

@@ -203,8 +203,18 @@ func (p *plan) chunk(ctx context.Context, parent Messages, targets *roaring.Bitm
 	return p.store(ctx, groups, next)
 }
 
+// live tells whether the message is an event of a live activity. These have tokens of their own, of one vendor.
+func (p *plan) live() bool { return p.m != nil && len(p.m.Push.LiveActivity()) > 0 }
+
 // reaches reads the channels of devices.
 func (p *plan) reaches(ctx context.Context, targets *roaring.Bitmap) ([]device.Reach, error) {
+	if p.live() {
+		out := make([]device.Reach, 0, targets.GetCardinality())
+		for it := targets.Iterator(); it.HasNext(); {
+			out = append(out, device.Reach{Ordinal: it.Next(), Channel: string(wire.APNs)})
+		}
+		return out, nil
+	}
 	if targets.GetCardinality() <= maxPart {
 		return p.s.Devices.ReachesOf(ctx, p.app.ID, targets.ToArray())
 	}

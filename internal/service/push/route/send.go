@@ -27,6 +27,9 @@ const (
 	longestPause = 5 * time.Minute
 	// sendTimeout bounds one call with its waiting.
 	sendTimeout = time.Minute
+	// wholesale is how many tokens of one call are not forgotten when all of them are refused: vendors answer so to credentials of another
+	// app.
+	wholesale = 10
 )
 
 // send sends the parts of a line that are due, and says whether there may be more. Claims and ends are made one after the
@@ -51,7 +54,7 @@ func (s *Service) send(ctx context.Context, parent Messages, key lineKey) (more 
 	var tasks []*task
 	for _, p := range parts {
 		if p.why == whyWithdraw {
-			if err := s.retract(ctx, p, creds); err != nil {
+			if err := s.retract(ctx, parent, p, creds); err != nil {
 				return false, err
 			}
 			continue
@@ -174,7 +177,7 @@ func (t *task) sort() *sorted {
 			out.again.Add(ordinal)
 		default:
 			switch {
-			case o.Status == wire.Invalid && t.tokens != nil:
+			case o.Status == wire.Invalid && t.tokens != nil && (o.Since == 0 || t.broughtAt[i] <= o.Since):
 				out.dead = append(out.dead, device.DeviceToken{Ordinal: ordinal, Token: device.Token{Channel: string(t.part.name), Token: t.tokens[i].Value}})
 			case o.Status == wire.Denied:
 				out.problem = o.Code + " " + o.Reason
@@ -183,6 +186,10 @@ func (t *task) sort() *sorted {
 			}
 			out.onward.Add(ordinal)
 		}
+	}
+	if len(out.dead) >= wholesale && len(out.dead) == len(t.ordinals) {
+		out.problem = out.results[0].code + " every token of a call was refused: are these the credentials of this app?"
+		out.dead = nil
 	}
 	if !missing.IsEmpty() {
 		for it := missing.Iterator(); it.HasNext(); {
@@ -256,7 +263,11 @@ func (t *task) write(ctx context.Context, out *sorted, moved []*part, refused *r
 		if err := insertParts(ctx, tx, moved); err != nil {
 			return err
 		}
-		if err := t.s.Devices.DropTokens(ctx, tx, p.app, out.dead); err != nil {
+		drop := t.s.Devices.DropTokens
+		if t.live() {
+			drop = t.s.Devices.DropLiveTokens
+		}
+		if err := drop(ctx, tx, p.app, out.dead); err != nil {
 			return err
 		}
 		if err := t.account(ctx, tx, out); err != nil {
@@ -339,7 +350,7 @@ func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, app, msg int64) error
 const retractLife = time.Hour
 
 // retract asks a vendor to take a message back.
-func (s *Service) retract(ctx context.Context, p *part, creds wire.Credentials) error {
+func (s *Service) retract(ctx context.Context, parent Messages, p *part, creds wire.Credentials) error {
 	if creds == nil || p.expiresAt <= s.now() {
 		return s.close(ctx, p)
 	}
@@ -348,12 +359,13 @@ func (s *Service) retract(ctx context.Context, p *part, creds wire.Credentials) 
 		return err
 	}
 	t := &task{plan: &plan{s: s}, part: p}
-	for _, d := range found {
-		t.ordinals = append(t.ordinals, d.Ordinal)
-		t.tokens = append(t.tokens, wire.Token{Value: d.Token.Token, Sandbox: d.Environment == "sandbox"})
-	}
+	t.use(found)
 	p.devices = roaring.BitmapOf(t.ordinals...)
-	t.outcomes = s.Dispatcher.Retract(ctx, p.app, p.name, creds, t.tokens, strconv.FormatInt(p.msg, 10))
+	first, err := parent.Root(ctx, p.msg)
+	if err != nil {
+		return err
+	}
+	t.outcomes = s.Dispatcher.Retract(ctx, p.app, p.name, creds, t.tokens, strconv.FormatInt(first, 10))
 	p.tries++
 	out := t.sort()
 	p.devices, p.state = out.again, done

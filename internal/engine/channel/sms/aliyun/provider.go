@@ -49,7 +49,7 @@ func (p *Provider) Parse(raw []byte) (smswire.Credentials, error) {
 		Templates map[string]json.RawMessage `json:"templates"`
 		Signs     map[string]string          `json:"signs"`
 	}
-	if err := wire.ReadCredentials(raw, &in); err != nil {
+	if err := wire.ReadFields(raw, &in); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"access_key_id", in.KeyID}, {"access_key_secret", in.KeySecret}} {

@@ -54,7 +54,7 @@ func (c *Credentials) ID() string { return "gateway" }
 // Parse reads {"templates", "signs"}.
 func (p *Provider) Parse(raw []byte) (smswire.Credentials, error) {
 	var in smswire.Entries
-	if err := wire.ReadCredentials(raw, &in); err != nil {
+	if err := wire.ReadFields(raw, &in); err != nil {
 		return nil, err
 	}
 	book, err := smswire.NewBook(in, p.config.SignNeeded)

@@ -53,7 +53,7 @@ func NewBook(e Entries, signNeeded bool) (Book, error) {
 	for key, raw := range e.Templates {
 		id, ok := number(key)
 		var t Template
-		if json.Unmarshal(raw, &t.ID) != nil && wire.ReadCredentials(raw, &t) != nil {
+		if json.Unmarshal(raw, &t.ID) != nil && wire.ReadFields(raw, &t) != nil {
 			ok = false
 		}
 		if !ok || id == 0 || !short(t.ID) || len(t.Parameters) > maxParameters || slices.ContainsFunc(t.Parameters, func(p string) bool { return !short(p) }) {

@@ -53,7 +53,7 @@ func (p *Provider) Parse(raw []byte) (smswire.Credentials, error) {
 		Templates map[string]json.RawMessage `json:"templates"`
 		Signs     map[string]string          `json:"signs"`
 	}
-	if err := wire.ReadCredentials(raw, &in); err != nil {
+	if err := wire.ReadFields(raw, &in); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"secret_id", in.SecretID}, {"secret_key", in.SecretKey}, {"sdk_app_id", in.AppID}} {
