@@ -303,9 +303,11 @@ type channelsOutput struct {
 	}
 }
 
+// channelSetInput repeats the fields of channelInput: huma reads no fields of unexported embedded types.
 type channelSetInput struct {
-	channelInput
-	Body AdminChannelChange
+	AppKey  string `path:"app_key"`
+	Channel string `path:"channel" enum:"apns,fcm,huawei,hmos,honor,xiaomi,oppo,vivo,meizu,webpush,sms"`
+	Body    AdminChannelChange
 }
 
 type channelProbeOutput struct{ Body AdminProbe }

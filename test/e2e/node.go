@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -252,6 +253,12 @@ func (n *Node) Register(t testing.TB, c Credentials, platform string) Device {
 // Call makes an HTTP call; body is JSON-encoded unless it is a string; the answer is decoded into out if not nil.
 func (n *Node) Call(t testing.TB, c Credentials, method, path string, body, out any) int {
 	t.Helper()
+	return n.call(t, c, nil, method, path, body, out)
+}
+
+// call is Call with headers.
+func (n *Node) call(t testing.TB, c Credentials, header http.Header, method, path string, body, out any) int {
+	t.Helper()
 	var reader io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -271,6 +278,7 @@ func (n *Node) Call(t testing.TB, c Credentials, method, path string, body, out 
 	if c.Key != "" {
 		req.SetBasicAuth(c.Key, c.Secret)
 	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Content-Type", "application/json")
 	client := n.HTTP
 	if client == nil {
@@ -285,7 +293,7 @@ func (n *Node) Call(t testing.TB, c Credentials, method, path string, body, out 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out != nil {
+	if out != nil && len(data) > 0 {
 		if err := json.Unmarshal(data, out); err != nil {
 			t.Fatalf("%s %s: %d %q: %v", method, path, resp.StatusCode, data, err)
 		}

@@ -39,6 +39,7 @@ type Server struct {
 	Phones  *phone.Network
 	vendors map[string]vendor
 	browser *webpush.Sim
+	gateway *sms.Gateway
 	mux     *http.ServeMux
 }
 
@@ -68,7 +69,7 @@ func New(c clock.Clock) *Server {
 	add("webpush", func(d phone.Deps) phone.Simulator { s.browser = webpush.New(d); return s.browser })
 	add("sms/aliyun", func(d phone.Deps) phone.Simulator { return sms.NewAliyun(d) })
 	add("sms/tencent", func(d phone.Deps) phone.Simulator { return sms.NewTencent(d) })
-	add("sms/generic", func(d phone.Deps) phone.Simulator { return sms.NewGateway(d) })
+	add("sms/generic", func(d phone.Deps) phone.Simulator { s.gateway = sms.NewGateway(d); return s.gateway })
 	s.mux.HandleFunc("GET /sim", s.list)
 	s.mux.HandleFunc("GET /sim/credentials/{channel}", s.credentials)
 	s.mux.HandleFunc("GET /sim/phones", s.phones)
@@ -98,6 +99,9 @@ func (s *Server) Credentials(channel string) json.RawMessage {
 	}
 	return nil
 }
+
+// Gateway is the description of the SMS gateway at an address, as the operator of a server configures it.
+func (s *Server) Gateway(address string) json.RawMessage { return s.gateway.Description(address) }
 
 // Faults of a vendor; nil if there is no such vendor.
 func (s *Server) Faults(channel string) *phone.Faults { return s.vendors[channel].faults }

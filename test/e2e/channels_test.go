@@ -1,0 +1,422 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"borealis/internal/app"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/config"
+	"borealis/test/sim"
+	"borealis/test/sim/phone"
+)
+
+// vendors is a server with all simulated vendors, and its address.
+type vendors struct {
+	*sim.Server
+	URL string
+}
+
+func newVendors(t *testing.T) *vendors {
+	t.Helper()
+	s := sim.New(clock.System{})
+	server := httptest.NewUnstartedServer(s)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return &vendors{s, server.URL}
+}
+
+// start runs a node that takes the simulated vendors for the real ones.
+func (v *vendors) start(t *testing.T, change func(*config.Config)) *Node {
+	t.Helper()
+	return Start(t, func(c *config.Config) {
+		c.VendorURL, c.CallbackAllow = v.URL, []string{"127.0.0.0/8"}
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// account gives an app the vendor's credentials, through the native API.
+func (v *vendors) account(t *testing.T, n *Node, c Credentials, channel string, credentials json.RawMessage) {
+	t.Helper()
+	var problem any
+	body := app.AdminChannelChange{Credentials: credentials}
+	if status := n.call(t, c, nil, http.MethodPut, "/api/v1/apps/"+c.Key+"/channels/"+channel, body, &problem); status != http.StatusNoContent {
+		t.Fatalf("%s: status %d: %v", channel, status, problem)
+	}
+}
+
+// platformOf a channel's devices.
+func platformOf(channel string) string {
+	switch channel {
+	case "apns":
+		return "ios"
+	case "hmos", "webpush":
+		return map[string]string{"hmos": "hmos", "webpush": "web"}[channel]
+	}
+	return "android"
+}
+
+// phoneOf makes a phone with the app on it: a device that is never connected, with a token of the channel.
+func (v *vendors) phoneOf(t *testing.T, n *Node, c Credentials, channel string) (Device, string) {
+	t.Helper()
+	d := n.Register(t, c, platformOf(channel))
+	token := v.Add(channel, v.URL)
+	n.token(t, c, d, channel, token)
+	return d, token
+}
+
+// token uploads a token of a device, as its SDK does.
+func (n *Node) token(t *testing.T, c Credentials, d Device, channel, token string) {
+	t.Helper()
+	body := map[string]string{"channel": channel, "token": token}
+	header := http.Header{"X-App-Key": {c.Key}}
+	if status := n.call(t, Credentials{d.RegistrationID, d.Secret}, header, http.MethodPut, "/device/v1/tokens", body, nil); status != http.StatusOK && status != http.StatusNoContent {
+		t.Fatalf("token of %s: status %d", channel, status)
+	}
+}
+
+// trace is what happened with a message for a device, in words.
+func (n *Node) trace(t *testing.T, c Credentials, msg string, d Device) string {
+	t.Helper()
+	var out app.AdminTrace
+	if status := n.Call(t, c, http.MethodGet, "/api/v1/apps/"+c.Key+"/messages/"+msg+"/devices/"+d.RegistrationID, nil, &out); status != http.StatusOK {
+		t.Fatalf("trace: status %d", status)
+	}
+	var words []string
+	for _, e := range out.Events {
+		words = append(words, strings.TrimSpace(e.Channel+" "+e.What+" "+e.Code+" "+e.Detail))
+	}
+	return strings.Join(words, "; ")
+}
+
+// funnelOf is the native report on a message.
+type funnelOf struct {
+	Total struct {
+		Targets, Delivered, Clicked, Vendor int64
+		Failed                              map[string]int64
+	}
+	Channels []struct {
+		Channel, Status, Code string
+		Devices               int64
+	}
+}
+
+func (n *Node) funnel(t *testing.T, c Credentials, msg string) funnelOf {
+	t.Helper()
+	var out funnelOf
+	if status := n.Call(t, c, http.MethodGet, "/api/v1/apps/"+c.Key+"/messages/"+msg, nil, &out); status != http.StatusOK {
+		t.Fatalf("funnel: status %d", status)
+	}
+	return out
+}
+
+// vendorChannels are the channels of vendors, without the providers of short messages.
+func vendorChannels(s *sim.Server) []string {
+	return slices.DeleteFunc(s.Channels(), func(name string) bool { return strings.HasPrefix(name, "sms") })
+}
+
+// Each vendor, as its documents have it, takes what we send for the real thing, and the phone shows it.
+func TestEveryVendorReachesAPhone(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t)
+	n := v.start(t, nil)
+	for _, channel := range vendorChannels(v.Server) {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			c := n.NewApp(t)
+			v.account(t, n, c, channel, v.Credentials(channel))
+			var probe app.AdminProbe
+			if status := n.Call(t, c, http.MethodPost, "/api/v1/apps/"+c.Key+"/channels/"+channel+"/probe", nil, &probe); status != http.StatusOK || !probe.OK {
+				t.Errorf("probe: %d %+v", status, probe)
+			}
+			d, token := v.phoneOf(t, n, c, channel)
+			body := notification(to(d.RegistrationID), "hello")
+			body["notification"] = map[string]any{"alert": "你好", "android": map[string]any{"title": "T", "extras": map[string]any{"k": "v"}}, "ios": map[string]any{"extras": map[string]any{"k": "v"}},
+				"hmos": map[string]any{"title": "T", "category": "IM", "extras": map[string]any{"k": "v"}}}
+			msg := n.push(t, c, body)
+			await(t, 20*time.Second, "the phone shows it", func() error {
+				p, _ := v.Phones.Find(channel, token)
+				if len(p.Screen) != 1 {
+					return errors.New(n.trace(t, c, msg, d))
+				}
+				return nil
+			})
+			p, _ := v.Phones.Find(channel, token)
+			if got := p.Screen[0]; got.Body != "你好" || got.ID != msg {
+				t.Errorf("shown: %+v", got)
+			}
+			if !strings.Contains(string(p.Screen[0].Data), msg) {
+				t.Errorf("the app is not told the id: %s", p.Screen[0].Data)
+			}
+			await(t, 20*time.Second, "counted", func() error {
+				if f := n.funnel(t, c, msg); f.Total.Vendor != 1 {
+					return fmt.Errorf("%+v", f)
+				}
+				return nil
+			})
+			var list struct{ Channels []app.AdminChannel }
+			if status := n.Call(t, c, http.MethodGet, "/api/v1/apps/"+c.Key+"/channels", nil, &list); status != http.StatusOK || len(list.Channels) != 1 || list.Channels[0].Devices != 1 || list.Channels[0].Problem != "" {
+				t.Errorf("channels: %d %+v", status, list)
+			}
+		})
+	}
+}
+
+// A phone whose app was removed is forgotten, and the credentials of a stranger are told to the operator.
+func TestDeadTokensAndStrangers(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t)
+	n := v.start(t, nil)
+	for _, channel := range vendorChannels(v.Server) {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			c := n.NewApp(t)
+			v.account(t, n, c, channel, v.Credentials(channel))
+			d, token := v.phoneOf(t, n, c, channel)
+			v.Phones.SetState(channel, token, phone.Uninstalled)
+			msg := n.push(t, c, notification(to(d.RegistrationID), "x"))
+			await(t, 20*time.Second, "the vendor has answered", func() error {
+				if f := n.funnel(t, c, msg); len(f.Channels) == 0 {
+					return errors.New(n.trace(t, c, msg, d))
+				}
+				return nil
+			})
+			if p, _ := v.Phones.Find(channel, token); len(p.Screen) > 0 {
+				t.Error("a phone without the app shows it")
+			}
+		})
+	}
+}
+
+// Vendors that fail at random, as their documents say they can: every target ends in exactly one way, no phone shows a message twice, and
+// access tokens are fetched once.
+func TestFiftyThousandVendorSends(t *testing.T) {
+	t.Parallel()
+	const phones, pushes = 500, 20 // of each of five vendors
+	v := newVendors(t)
+	n := v.start(t, nil)
+	c := n.NewApp(t, app.AdminChange{Name: "vendor_distribution", Value: "ospush"})
+	channels := []string{"fcm", "huawei", "honor", "oppo", "vivo"}
+	faults := map[string][]string{}
+	for _, channel := range channels {
+		v.account(t, n, c, channel, v.Credentials(channel))
+		faults[channel] = v.passing(t, channel)
+	}
+	tokens := make(map[string][]string)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, channel := range channels {
+		wg.Go(func() {
+			for range phones {
+				_, token := v.phoneOf(t, n, c, channel)
+				mu.Lock()
+				tokens[channel] = append(tokens[channel], token)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for _, channel := range channels {
+		v.Faults(channel).Sometimes(0.05, seed, faults[channel]...)
+	}
+	var sent []string
+	for i := range pushes {
+		sent = append(sent, n.push(t, c, map[string]any{
+			"platform": "all", "audience": "all", "notification": map[string]any{"alert": fmt.Sprint(i), "android": map[string]any{"title": "t"}},
+			"options": map[string]any{"classification": 1, "time_to_live": 3600, "third_party_channel": map[string]any{
+				"huawei": map[string]any{"category": "IM"}, "oppo": map[string]any{"category": "IM"}, "vivo": map[string]any{"category": "IM"}, "honor": map[string]any{"importance": "NORMAL"}}},
+		}))
+	}
+	for _, msg := range sent {
+		await(t, 3*time.Minute, "every target ends", func() error {
+			f := n.funnel(t, c, msg)
+			if ended := f.Total.Vendor + f.Total.Failed["unreachable"] + f.Total.Delivered; ended != f.Total.Targets || f.Total.Targets != int64(len(channels)*phones) {
+				return fmt.Errorf("%d of %d: %+v", ended, f.Total.Targets, f)
+			}
+			return nil
+		})
+	}
+	var accepted, unreachable int64
+	for _, msg := range sent {
+		f := n.funnel(t, c, msg)
+		accepted, unreachable = accepted+f.Total.Vendor, unreachable+f.Total.Failed["unreachable"]
+	}
+	shown := 0
+	for _, channel := range channels {
+		for _, token := range tokens[channel] {
+			p, _ := v.Phones.Find(channel, token)
+			seen := make(map[string]int)
+			for _, got := range p.Screen {
+				seen[got.ID]++
+			}
+			for id, times := range seen {
+				if times > 1 || !slices.Contains(sent, id) {
+					t.Errorf("a phone of %s shows %s %d times", channel, id, times)
+				}
+			}
+			shown += len(seen)
+		}
+	}
+	// What a vendor accepted in an answer that was cut off is shown although nobody knows.
+	if int64(shown) < accepted {
+		t.Errorf("%d accepted, %d shown", accepted, shown)
+	}
+	t.Logf("%d accepted, %d unreachable of %d", accepted, unreachable, len(channels)*phones*pushes)
+}
+
+// passing are the faults of a vendor that pass: nothing was accepted, and it may be tried again.
+func (v *vendors) passing(t *testing.T, channel string) []string {
+	t.Helper()
+	var list []struct {
+		Channel string
+		Faults  []string
+	}
+	resp, err := http.Get(v.URL + "/sim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range list {
+		if row.Channel == channel {
+			t.Logf("%s can fail: %s", channel, strings.Join(row.Faults, " "))
+			return row.Faults
+		}
+	}
+	t.Fatalf("no vendor %s", channel)
+	return nil
+}
+
+// What a vendor reports later is counted, and a message that is taken back leaves the screens where the vendor can do that.
+func TestVendorsReportAndTakeBack(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t)
+	addr := freeAddr(t)
+	n := v.start(t, func(c *config.Config) { c.HTTPAddr, c.PublicURL = addr, "http://"+addr })
+	for _, channel := range vendorChannels(v.Server) {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			c := n.NewApp(t)
+			v.account(t, n, c, channel, v.Credentials(channel))
+			var list struct{ Channels []app.AdminChannel }
+			n.Call(t, c, http.MethodGet, "/api/v1/apps/"+c.Key+"/channels", nil, &list)
+			if !v.reports(t, channel, list.Channels[0].Receipts) {
+				t.Skip("the vendor reports nothing")
+			}
+			d, _ := v.phoneOf(t, n, c, channel)
+			msg := n.push(t, c, map[string]any{"platform": "all", "audience": to(d.RegistrationID), "notification": map[string]any{"alert": "x", "hmos": map[string]any{"title": "t", "category": "IM"}},
+				"options": map[string]any{"receipt_id": "RCP1"}})
+			await(t, 20*time.Second, "the vendor reports it", func() error {
+				if f := n.funnel(t, c, msg); f.Total.Delivered != 1 {
+					return errors.New(n.trace(t, c, msg, d))
+				}
+				return nil
+			})
+			if status := n.call(t, Credentials{}, nil, http.MethodPost, "/channel/v1/receipts/"+c.Key+"/"+channel+"/guessed", map[string]any{}, nil); status != http.StatusNotFound {
+				t.Errorf("a guessed address: status %d", status)
+			}
+		})
+	}
+}
+
+// reports has a vendor report to an address; false if it reports nothing.
+func (v *vendors) reports(t *testing.T, channel, url string) bool {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"url": url})
+	resp, err := http.Post(v.URL+"/sim/receipts/"+channel, "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// An SMS follows a push that did not arrive in time, and goes along with one that asks for it at once; only to numbers that the app's server gave.
+func TestShortMessagesSupplementPushes(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t)
+	gateway := filepath.Join(t.TempDir(), "gateway.json")
+	if err := os.WriteFile(gateway, v.Gateway(v.URL+"/sms/generic"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := v.start(t, func(c *config.Config) { c.SMSGateway = gateway })
+	for _, provider := range []string{"aliyun", "tencent", "generic"} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			c := n.NewApp(t)
+			v.account(t, n, c, "sms", withProvider(t, provider, v.Credentials("sms_"+provider)))
+			number := fmt.Sprintf("138%08d", rand.IntN(100_000_000))
+			v.Phones.Add("sms", "+86"+number)
+			d, other := n.Register(t, c, "android"), n.Register(t, c, "android")
+			_, got := connectV3(t, n.MQTT, c, other)
+			n.number(t, c, d, number)
+			n.number(t, c, other, "13900000000")
+			for _, delay := range []int{0, 1} {
+				before := len(v.texts(number))
+				msg := n.push(t, c, map[string]any{"platform": "all", "audience": to(d.RegistrationID, other.RegistrationID), "notification": map[string]any{"alert": "x"},
+					"sms_message": map[string]any{"temp_id": 1, "delay_time": delay, "temp_para": map[string]any{"code": "1234"}}})
+				next(t, got)
+				await(t, 20*time.Second, "the text arrives", func() error {
+					if texts := v.texts(number); len(texts) != before+1 || !strings.Contains(texts[len(texts)-1].Body, "1234") {
+						return fmt.Errorf("%v: %s", texts, n.trace(t, c, msg, d))
+					}
+					return nil
+				})
+				if f := n.funnel(t, c, msg); f.Total.Delivered != 1 || f.Total.Vendor != 0 {
+					t.Errorf("a supplement ends nothing: %+v", f)
+				}
+				if delay > 0 && strings.Contains(n.trace(t, c, msg, other), "sms accepted") {
+					t.Error("who got the push got a text too")
+				}
+			}
+		})
+	}
+}
+
+// texts are the short messages of a number.
+func (v *vendors) texts(number string) []phone.Notification {
+	p, _ := v.Phones.Find("sms", "+86"+number)
+	return p.Got
+}
+
+func withProvider(t *testing.T, name string, credentials json.RawMessage) json.RawMessage {
+	t.Helper()
+	fields := map[string]any{}
+	if err := json.Unmarshal(credentials, &fields); err != nil {
+		t.Fatal(err)
+	}
+	fields["provider"] = name
+	out, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// number gives a device a mobile number, as the app's server does.
+func (n *Node) number(t *testing.T, c Credentials, d Device, number string) {
+	t.Helper()
+	if status := n.Call(t, c, http.MethodPost, "/v3/devices/"+d.RegistrationID, map[string]string{"mobile": number}, nil); status != http.StatusOK {
+		t.Fatalf("mobile: status %d", status)
+	}
+}
