@@ -154,11 +154,10 @@ func (s *Sim) create(w http.ResponseWriter, r *request) refusal {
 	if err := d.Decode(&config); err != nil || config.Policy == nil || *config.Policy < 0 || *config.Policy > 1 {
 		return refusal{reason: "BadRequestParams"}
 	}
-	switch config.PushType {
-	case "LiveActivity":
-	case "":
+	switch {
+	case config.PushType == "":
 		return refusal{reason: "MissingPushType"}
-	default:
+	case !strings.EqualFold(config.PushType, "LiveActivity"): // clients write it both ways
 		return refusal{reason: "InvalidPushType"}
 	}
 	random := make([]byte, 12)
