@@ -206,6 +206,37 @@ func TestGoAwaySaysWhatWasLookedAt(t *testing.T) {
 	}
 }
 
+// REFUSED_STREAM says that nothing was looked at; another code says nothing.
+func TestARefusedStreamIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[uint32]wire.Status{7: wire.Accepted, 2: wire.Unknown} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			speak(conn, func(id uint32) ([]byte, bool) {
+				if id == 3 {
+					return frame(0x3, 0, id, binary.BigEndian.AppendUint32(nil, code)), false
+				}
+				return frame(0x1, 0x4|0x1, id, headers("abc")), false
+			})
+		}()
+		v := apns.New(wire.Deps{BaseURL: "http://" + listener.Addr().String(), Clock: fake()})
+		c := parse(t, v, credentials(t))
+		for i, want := range []wire.Status{wire.Accepted, want, wire.Accepted} {
+			if o := v.Send(t.Context(), c, devices(1), hello())[0]; o.Status != want {
+				t.Errorf("code %d, request %d: %+v", code, i, o)
+			}
+		}
+	}
+}
+
 // A connection that ends in good order loses no request and repeats none that was looked at.
 func TestConnectionsThatEndLoseNothing(t *testing.T) {
 	t.Parallel()
