@@ -176,5 +176,10 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// Undelivered is the outcome of a call without an answer, err being what Do returned.
-func Undelivered(err error) Outcome { return NewOutcome(Unknown, "", err.Error()) }
+// Undelivered is the outcome of a call without an answer, err being what Do returned: Failed if surely nothing was sent, else Unknown.
+func Undelivered(err error) Outcome {
+	if call, ok := errors.AsType[*CallError](err); ok && call.Unsent() {
+		return NewOutcome(Failed, "", err.Error())
+	}
+	return NewOutcome(Unknown, "", err.Error())
+}
