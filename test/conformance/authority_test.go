@@ -58,6 +58,16 @@ func newAuthority(t testing.TB, more ...string) *authority {
 	return a
 }
 
+// server is the configuration of a server with the certificate.
+func (a *authority) server(t testing.TB) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(a.certFile, a.keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
+}
+
 // client is the configuration of a client that trusts this authority alone.
 func (a *authority) client() *tls.Config { return &tls.Config{RootCAs: a.pool} }
 
