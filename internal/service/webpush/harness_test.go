@@ -197,11 +197,11 @@ func (r *rig) device(ordinal int, method, path, body string) (*http.Response, st
 }
 
 // subscribe makes a subscription over HTTP.
-func (r *rig) subscribe(ordinal int, instance, vapid string) subscriptionRow {
+func (r *rig) subscribe(ordinal int, instance, vapid string) webpushSubscription {
 	r.t.Helper()
 	body, _ := json.Marshal(map[string]string{"instance": instance, "vapid": vapid})
 	resp, text := r.device(ordinal, http.MethodPost, "", string(body))
-	var out subscriptionRow
+	var out webpushSubscription
 	if err := json.Unmarshal([]byte(text), &out); err != nil || resp.StatusCode != http.StatusCreated {
 		r.t.Fatalf("%d %s", resp.StatusCode, text)
 	}

@@ -24,7 +24,7 @@ func (q *request) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-type subscribeInput struct {
+type webpushSubscribeInput struct {
 	request
 	Body struct {
 		_        struct{} `json:"-" additionalProperties:"true"`
@@ -33,11 +33,11 @@ type subscribeInput struct {
 	}
 }
 
-type subscribeOutput struct {
-	Body subscriptionRow
+type webpushSubscribeOutput struct {
+	Body webpushSubscription
 }
 
-type subscriptionRow struct {
+type webpushSubscription struct {
 	ID        string `json:"id"`
 	Instance  string `json:"instance"`
 	Endpoint  string `json:"endpoint" doc:"where messages are posted to (RFC 8030)"`
@@ -46,19 +46,19 @@ type subscriptionRow struct {
 	UsedAt    int64  `json:"used_at,omitempty" doc:"when the last message came, Unix milliseconds"`
 }
 
-func row(s *Subscription) subscriptionRow {
-	return subscriptionRow{ID: strconv.FormatInt(s.ID, 10), Instance: s.Instance, Endpoint: s.Endpoint, VAPID: s.VAPID, CreatedAt: s.CreatedAt, UsedAt: s.UsedAt}
+func row(s *Subscription) webpushSubscription {
+	return webpushSubscription{ID: strconv.FormatInt(s.ID, 10), Instance: s.Instance, Endpoint: s.Endpoint, VAPID: s.VAPID, CreatedAt: s.CreatedAt, UsedAt: s.UsedAt}
 }
 
-type listInput struct{ request }
+type webpushListInput struct{ request }
 
-type listOutput struct {
+type webpushListOutput struct {
 	Body struct {
-		Subscriptions []subscriptionRow `json:"subscriptions" doc:"oldest first"`
+		Subscriptions []webpushSubscription `json:"subscriptions" doc:"oldest first"`
 	}
 }
 
-type deleteInput struct {
+type webpushDeleteInput struct {
 	request
 	ID string `path:"id" pattern:"^[1-9][0-9]{0,15}$"`
 }
@@ -72,7 +72,7 @@ func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 		}
 	}
 	huma.Register(api, operation("create-webpush-subscription", http.MethodPost, "", "Get an endpoint for Web Push messages to an application on the device",
-		http.StatusCreated, http.StatusConflict, http.StatusUnprocessableEntity), func(ctx context.Context, in *subscribeInput) (*subscribeOutput, error) {
+		http.StatusCreated, http.StatusConflict, http.StatusUnprocessableEntity), func(ctx context.Context, in *webpushSubscribeInput) (*webpushSubscribeOutput, error) {
 		app, ordinal, err := auth(ctx, in.http)
 		if err != nil {
 			return nil, err
@@ -81,10 +81,10 @@ func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 		if err != nil {
 			return nil, s.problem(err)
 		}
-		return &subscribeOutput{Body: row(sub)}, nil
+		return &webpushSubscribeOutput{Body: row(sub)}, nil
 	})
 	huma.Register(api, operation("list-webpush-subscriptions", http.MethodGet, "", "The device's Web Push subscriptions", http.StatusOK),
-		func(ctx context.Context, in *listInput) (*listOutput, error) {
+		func(ctx context.Context, in *webpushListInput) (*webpushListOutput, error) {
 			app, ordinal, err := auth(ctx, in.http)
 			if err != nil {
 				return nil, err
@@ -93,15 +93,15 @@ func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 			if err != nil {
 				return nil, s.problem(err)
 			}
-			out := &listOutput{}
-			out.Body.Subscriptions = make([]subscriptionRow, 0, len(list))
+			out := &webpushListOutput{}
+			out.Body.Subscriptions = make([]webpushSubscription, 0, len(list))
 			for _, sub := range list {
 				out.Body.Subscriptions = append(out.Body.Subscriptions, row(sub))
 			}
 			return out, nil
 		})
 	huma.Register(api, operation("delete-webpush-subscription", http.MethodDelete, "/{id}", "End a Web Push subscription", http.StatusNoContent,
-		http.StatusNotFound, http.StatusUnprocessableEntity), func(ctx context.Context, in *deleteInput) (*struct{}, error) {
+		http.StatusNotFound, http.StatusUnprocessableEntity), func(ctx context.Context, in *webpushDeleteInput) (*struct{}, error) {
 		app, ordinal, err := auth(ctx, in.http)
 		if err != nil {
 			return nil, err

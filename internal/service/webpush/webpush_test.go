@@ -234,7 +234,7 @@ func TestSubscriptionsOfADevice(t *testing.T) {
 		if resp, _ := r.call(http.MethodPost, second.Endpoint, "", headers("Authorization", own.sign(t, r.claims()))); resp.StatusCode != 201 {
 			t.Fatal(resp.StatusCode)
 		}
-		var list struct{ Subscriptions []subscriptionRow }
+		var list struct{ Subscriptions []webpushSubscription }
 		resp, text := r.device(5, http.MethodGet, "", "")
 		if err := json.Unmarshal([]byte(text), &list); err != nil || resp.StatusCode != 200 || len(list.Subscriptions) != 2 {
 			t.Fatalf("%d %s", resp.StatusCode, text)
@@ -303,7 +303,7 @@ func TestOneInstanceHasOneSubscription(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := newRig(t, d, nil)
-		got := make([]subscriptionRow, 8)
+		got := make([]webpushSubscription, 8)
 		var wg sync.WaitGroup
 		for i := range got {
 			wg.Go(func() { got[i] = r.subscribe(5, "a", "") })
@@ -320,7 +320,7 @@ func TestOneInstanceHasOneSubscription(t *testing.T) {
 func TestRates(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dbtest.SQLite(t), func(d *Deps) { d.Limits = Limits{Subscription: 5, Sender: 8, Address: 7} })
-	post := func(sub subscriptionRow, more ...string) (int, string) {
+	post := func(sub webpushSubscription, more ...string) (int, string) {
 		resp, _ := r.call(http.MethodPost, sub.Endpoint, "", headers(more...))
 		return resp.StatusCode, resp.Header.Get("Retry-After")
 	}
@@ -403,7 +403,7 @@ func TestSubscriptionsOfEndedDevicesAreForgotten(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := newRig(t, d, nil)
 		gone, stays := r.subscribe(5, "a", ""), r.subscribe(6, "a", "")
-		for _, s := range []subscriptionRow{gone, stays} {
+		for _, s := range []webpushSubscription{gone, stays} {
 			if resp, _ := r.call(http.MethodPost, s.Endpoint, "", headers()); resp.StatusCode != 201 {
 				t.Fatal(resp.StatusCode)
 			}
