@@ -40,6 +40,7 @@ import (
 	"borealis/internal/platform/account"
 	"borealis/internal/service/push"
 	"borealis/internal/service/stat"
+	"borealis/internal/service/webpush"
 )
 
 const (
@@ -71,6 +72,7 @@ type core struct {
 	audience *audience.Index
 	devices  *device.Registry
 	push     *push.Service
+	webpush  *webpush.Service
 	stat     *stat.Service
 	users    *stat.Users
 	owner    *owner
@@ -105,7 +107,7 @@ func openCore(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, 
 func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node string, at func(host string) []string, zone *time.Location, reg prometheus.Registerer) error {
 	for _, migrate := range []func(context.Context, *db.DB) error{
 		id.Migrate, lease.Migrate, outbox.Migrate, audit.Migrate, account.Migrate, audience.Migrate, device.Migrate, blob.Migrate, jobs.Migrate, webhook.Migrate,
-		push.Migrate, stat.Migrate,
+		push.Migrate, stat.Migrate, webpush.Migrate,
 	} {
 		if err := migrate(ctx, c.db); err != nil {
 			return err
@@ -156,6 +158,10 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 		Audit:    auditLog,
 		Channels: channels, SMS: texts,
 		ReceiptURL: c.receiptURL(cfg),
+	})
+	c.webpush = webpush.New(webpush.Deps{
+		DB: c.db, Gate: c.gate, Devices: c.audience, Sender: webpushSender{c.push}, Keys: c.keys, Clock: c.clock, Log: c.log, Metrics: reg,
+		PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{

@@ -86,6 +86,7 @@ func (c *core) mountAll(mux *http.ServeMux) {
 	mux.Handle("/v3/", compat.Fallback(mux))
 	mux.Handle("/v1/", compat.Fallback(mux))
 	c.mountReceipts(mux)
+	c.webpush.Mount(mux)
 	c.mountNative(mux)
 }
 

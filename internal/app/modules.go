@@ -28,6 +28,7 @@ func (a *App) modules() []lifecycle.Module {
 			lifecycle.Module{Name: "blobs", Needs: []string{"bus"}, Run: c.blobs.Run},
 			lifecycle.Module{Name: "users", Needs: []string{"presence", "outbox"}, Run: c.users.Run},
 			lifecycle.Module{Name: "push", Needs: []string{"devices", "presence", "outbox"}, Run: c.push.Run},
+			lifecycle.Module{Name: "webpush", Needs: []string{"push"}, Run: c.webpush.Run},
 			lifecycle.Module{Name: "hooks", Needs: []string{"push"}, Run: c.hooks.Run},
 			lifecycle.Module{Name: "jobs", Needs: []string{"push"}, Run: c.jobs.Run},
 			lifecycle.Module{Name: "leases", Needs: []string{"push"}, Run: c.leases.Run, Ready: c.leasesReady, Stop: c.stopServing},

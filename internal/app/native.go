@@ -24,6 +24,7 @@ func (c *core) mountNative(mux *http.ServeMux) huma.API {
 	api := nativeAPI(mux)
 	c.devices.Routes(api)
 	c.push.Routes(api, c.devices.Authorize)
+	c.webpush.Routes(api, c.devices.Authorize)
 	c.push.AppRoutes(api, appOf, huma.Middlewares{c.asApp(api)})
 	c.channelAPI(api)
 	huma.Register(api, huma.Operation{

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"borealis/internal/engine/channel/webpush"
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/kernel/clock"
+	"borealis/test/e2e"
 	"borealis/test/sim/phone"
 	webpushsim "borealis/test/sim/webpush"
 )
@@ -83,14 +85,14 @@ func TestWebPushMessagesAreDecryptedByAStockLibrary(t *testing.T) {
 		if o := v.Send(t.Context(), c, []wire.Token{{Value: browserSubscription(service.URL+"/a", keys)}}, m)[0]; o.Status != wire.Accepted {
 			t.Fatalf("%+v", o)
 		}
-		var clear string
-		stock.ask(t, "decrypt", object{"p256dh": keys.P256DH, "encoding": "aes128gcm", "body": base64.StdEncoding.EncodeToString(<-bodies)}, &clear)
+		var read string
+		stock.ask(t, "decrypt", object{"p256dh": keys.P256DH, "encoding": "aes128gcm", "body": base64.StdEncoding.EncodeToString(<-bodies)}, &read)
 		var got struct {
 			ID    string `json:"_j_msgid"`
 			Alert string `json:"alert"`
 		}
-		if err := json.Unmarshal([]byte(clear), &got); err != nil || got.ID != m.ID || !strings.HasPrefix(text, got.Alert) || len(text) < 4000 && got.Alert != text {
-			t.Errorf("%s, %v", clear, err)
+		if err := json.Unmarshal([]byte(read), &got); err != nil || got.ID != m.ID || !strings.HasPrefix(text, got.Alert) || len(text) < 4000 && got.Alert != text {
+			t.Errorf("%s, %v", read, err)
 		}
 	}
 }
@@ -122,4 +124,142 @@ func TestTheSimulatedPushServiceTakesAStockSender(t *testing.T) {
 	if a := stock.call(t, "send", "", object{"subscription": json.RawMessage(token), "payload": "x", "options": options}); a.OK || a.Error.Status == nil || *a.Error.Status != http.StatusForbidden {
 		t.Errorf("another key: %s", a.text)
 	}
+}
+
+// deviceFrame is what a device gets for a message that was posted to its endpoint.
+type deviceFrame struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	WebPush struct {
+		Instance   string `json:"instance"`
+		Body       string `json:"body"`
+		Encoding   string `json:"encoding"`
+		Topic      string `json:"topic"`
+		Urgency    string `json:"urgency"`
+		Encryption string `json:"encryption"`
+		CryptoKey  string `json:"crypto_key"`
+	} `json:"webpush"`
+}
+
+// parameter is a value of a header of the encoding aesgcm.
+func parameter(header, name string) string {
+	for _, part := range strings.FieldsFunc(header, func(r rune) bool { return r == ';' || r == ',' }) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(part), name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// A stock sender posts to the endpoint of a device, which gets over MQTT what a stock library decrypts: in both encodings, bound to the
+// sender's key and not, at once and after the device was away.
+func TestAStockSenderReachesADeviceByWebPush(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	n := startTLS(t, ca)
+	stock := newStockWebPush(t, ca)
+	app := n.NewApp(t)
+	d := n.Register(t, app, "android")
+	who := e2e.Credentials{Key: d.RegistrationID, Secret: d.Secret}
+	var pair, other object
+	stock.ask(t, "keys", object{}, &pair)
+	stock.ask(t, "keys", object{}, &other)
+	var keys browserKeys
+	stock.ask(t, "browser", object{}, &keys)
+	subscribe := func(instance string, vapid any) json.RawMessage {
+		t.Helper()
+		body := object{"instance": instance}
+		if vapid != nil {
+			body["vapid"] = vapid
+		}
+		var out struct{ Endpoint string }
+		if status := n.Call(t, who, http.MethodPost, "/device/v1/webpush/subscriptions", body, &out); status != http.StatusCreated {
+			t.Fatalf("subscribe: status %d", status)
+		}
+		return json.RawMessage(browserSubscription(out.Endpoint, keys))
+	}
+	open, bound := subscribe("open", nil), subscribe("bound", pair["publicKey"])
+	signed := func(by object, more object) object {
+		o := object{"vapidDetails": object{"subject": "mailto:ops@example.com", "publicKey": by["publicKey"], "privateKey": by["privateKey"]}, "TTL": 600}
+		maps.Copy(o, more)
+		return o
+	}
+	type sent struct {
+		Status        int
+		Location, TTL string
+	}
+	send := func(to json.RawMessage, text string, options object) sent {
+		t.Helper()
+		var out sent
+		stock.ask(t, "send", object{"subscription": to, "payload": text, "options": options}, &out)
+		if out.Status != http.StatusCreated || out.Location == "" || out.TTL != "600" {
+			t.Errorf("%s: %+v", text, out)
+		}
+		return out
+	}
+	device := newPaho5(t)
+	login := credentials{url: endpoint(t, d, "mqtts"), id: d.RegistrationID, user: app.Key, password: d.Secret, trust: ca}
+	if code := device.connect(t, login); code != 0 {
+		t.Fatalf("CONNACK 0x%02X", code)
+	}
+	gets := func(instance, text, topic, urgency string) deviceFrame {
+		t.Helper()
+		var f deviceFrame
+		m := next(t, device)
+		if err := json.Unmarshal([]byte(m.payload), &f); err != nil || f.Type != "webpush" || m.topic != "push" || m.qos != 1 {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		var read string
+		stock.ask(t, "decrypt", object{
+			"p256dh": keys.P256DH, "encoding": f.WebPush.Encoding, "body": f.WebPush.Body,
+			"salt": parameter(f.WebPush.Encryption, "salt"), "dh": parameter(f.WebPush.CryptoKey, "dh"),
+		}, &read)
+		if read != text || f.WebPush.Instance != instance || f.WebPush.Topic != topic || f.WebPush.Urgency != urgency {
+			t.Errorf("%q in %+v, want %q for %s", read, f, text, instance)
+		}
+		return f
+	}
+
+	send(open, "nobody in particular", object{"TTL": 600})
+	gets("open", "nobody in particular", "", "normal") // the library's default
+	send(bound, "极光 😀", signed(pair, object{"topic": "news", "urgency": "high"}))
+	gets("bound", "极光 😀", "news", "high")
+	legacy := object{"contentEncoding": "aesgcm"}
+	send(open, "as it was in 2017", object{"contentEncoding": "aesgcm", "TTL": 600})
+	if f := gets("open", "as it was in 2017", "", "normal"); f.WebPush.Encoding != "aesgcm" {
+		t.Errorf("%+v", f)
+	}
+	send(bound, "signed as it was", signed(pair, legacy))
+	gets("bound", "signed as it was", "", "normal")
+	longest := strings.Repeat("x", 3993)
+	send(open, longest, signed(other, object{"contentEncoding": "aes128gcm"}))
+	gets("open", longest, "", "normal")
+
+	for _, refused := range []struct {
+		name, text string
+		to         json.RawMessage
+		options    object
+		status     int
+	}{
+		{"one byte more", longest + "x", open, signed(other, nil), http.StatusRequestEntityTooLarge},
+		{"unsigned", "x", bound, object{"TTL": 600}, http.StatusUnauthorized},
+		{"another's key", "x", bound, signed(other, nil), http.StatusForbidden},
+		{"another's key in drafts", "x", bound, signed(other, legacy), http.StatusForbidden},
+	} {
+		a := stock.call(t, "send", "", object{"subscription": refused.to, "payload": refused.text, "options": refused.options})
+		if a.OK || a.Error.Status == nil || *a.Error.Status != refused.status {
+			t.Errorf("%s: %s", refused.name, a.text)
+		}
+	}
+
+	device.disconnect(t)
+	send(bound, "older", signed(pair, object{"topic": "news"}))
+	send(open, "beside it", object{"TTL": 600})
+	send(bound, "newer", signed(pair, object{"topic": "news"}))
+	device = newPaho5(t)
+	if code := device.connect(t, login); code != 0 {
+		t.Fatalf("CONNACK 0x%02X", code)
+	}
+	gets("open", "beside it", "", "normal")
+	gets("bound", "newer", "news", "normal")
 }

@@ -21,6 +21,14 @@ type frame struct {
 	Type    string         `json:"type"`
 	Alert   string         `json:"alert"`
 	Options map[string]any `json:"options"`
+	WebPush struct {
+		Instance string `json:"instance"`
+		Body     string `json:"body"`
+		Encoding string `json:"encoding"`
+		Topic    string `json:"topic"`
+		Urgency  string `json:"urgency"`
+	} `json:"webpush"`
+	ExpiresAt int64 `json:"expires_at"`
 }
 
 // connectV3 connects a stock MQTT 3.1.1 client and returns the channel of what it receives.
