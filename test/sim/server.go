@@ -103,6 +103,9 @@ func (s *Server) Credentials(channel string) json.RawMessage {
 // Gateway is the description of the SMS gateway at an address, as the operator of a server configures it.
 func (s *Server) Gateway(address string) json.RawMessage { return s.gateway.Description(address) }
 
+// Simulator is the vendor of that name; nil if there is none.
+func (s *Server) Simulator(channel string) phone.Simulator { return s.vendors[channel].Simulator }
+
 // Faults of a vendor; nil if there is no such vendor.
 func (s *Server) Faults(channel string) *phone.Faults { return s.vendors[channel].faults }
 

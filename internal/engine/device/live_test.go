@@ -80,7 +80,7 @@ func TestDevicesFollowLiveActivities(t *testing.T) {
 		}
 		// What is no longer good goes, unless it was replaced meanwhile.
 		err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			return n.DropLiveTokens(ctx, tx, 1, []DeviceToken{{Token{"apns", "ta2", ""}, a}, {Token{"apns", "old", ""}, c}, {Token{"apns", "tb", ""}, b}})
+			return n.DropLiveTokens(ctx, tx, 1, []DeviceToken{{Token{"apns", "ta2", ""}, a, 0}, {Token{"apns", "old", ""}, c, 0}, {Token{"apns", "tb", ""}, b, 0}})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +223,7 @@ func TestLiveActivityCalls(t *testing.T) {
 		if a := put(apple, good); a.status != http.StatusNoContent {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
-		if got, err := n.LiveTokens(ctx, 1, "order-17", []uint32{apple.Ordinal}); err != nil || !slices.Equal(got, []DeviceToken{{Token{"apns", "aa", "sandbox"}, apple.Ordinal}}) {
+		if got, err := n.LiveTokens(ctx, 1, "order-17", []uint32{apple.Ordinal}); err != nil || !slices.Equal(got, []DeviceToken{{Token{"apns", "aa", "sandbox"}, apple.Ordinal, 0}}) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if reply := up(apple, `{"live_activity_id":"order-17","push_token":"bb"}`); reply.Code != edgewire.UpOK {
