@@ -18,7 +18,7 @@
 // returned and the message is remembered.
 //
 // Invariants: Run owns all goroutines, and has ended them when it returns. One lock (Client.mu) protects the state; it is
-// never held while a callback runs or bytes move. Callbacks may call every method of the Client, except Run.
+// never held while a callback runs or the network is used. Callbacks may call every method of the Client, except Run.
 //
 // What every SDK does in which case is written in sdk/scenarios/README.md, which this package is tested with.
 package borealis

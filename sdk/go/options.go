@@ -35,7 +35,7 @@ type Options struct {
 	// Storage keeps what must survive a restart. Two clients must not share one.
 	Storage Storage
 
-	// OnMessage takes a message, one at a time. An error, or a ctx that ended before it returned, means that it was not
+	// OnMessage takes a message, one at a time. An error, such as that of ctx when Run is ended, means that it was not
 	// taken: it comes again with the next connection, three times in a life of the client. ctx ends with that of Run, which
 	// waits for OnMessage to return.
 	OnMessage func(ctx context.Context, m Message) error

@@ -60,7 +60,7 @@ var members = map[string][]string{
 	"sdk": {
 		"version", "purposes", "tags", "alias", "attributes", "timezone", "channel", "token", "environment", "from", "to", "enabled", "id",
 		"mode", "failures", "random", "retry_after_ms", "returns", "failed", "async", "times",
-		"payload", "text", "count", "type", // of the browser's own commands
+		"payload", "text", "ids", "type", // of the browser's own commands
 	},
 	"expect":     {"with", "as"},
 	"server":     {"body", "as", "id"},

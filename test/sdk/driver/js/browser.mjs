@@ -100,12 +100,14 @@ const words = {
     context = cdp = undefined;
   },
   push,
-  // The notifications there are, by id, when there are so many.
+  // The notifications there are, ordered by id, when they are those.
   notifications: async (c) => {
     const w = await worker();
     for (let tries = 0; ; tries++) {
       const list = await w.evaluate(async () => (await self.registration.getNotifications()).map((n) => ({ id: n.data?.borealis?.id, title: n.title, body: n.body, tag: n.tag, silent: n.silent })));
-      if (list.length === c.count || tries > 500) return { list };
+      list.sort((a, b) => (a.id < b.id ? -1 : 1));
+      if (JSON.stringify(list.map((n) => n.id)) === JSON.stringify(c.ids.toSorted())) return { list };
+      if (tries > 500) throw new Error(`the notifications are ${JSON.stringify(list)}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   },
