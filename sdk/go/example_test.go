@@ -11,9 +11,8 @@ import (
 )
 
 // A program that prints what is pushed to it, until it is interrupted.
-func Example() {
+func Example() { //nolint:testableexamples // it needs a server
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	store, err := borealis.OpenFileStorage("/var/lib/greeter/push")
 	if err != nil {
 		log.Fatal(err)
@@ -36,7 +35,9 @@ func Example() {
 	if err := client.AddTags("beta"); err != nil {
 		log.Fatal(err)
 	}
-	if err := client.Run(ctx); err != nil {
+	err = client.Run(ctx)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }

@@ -230,9 +230,9 @@ func (f *fields) properties() properties {
 
 // answered is a CONNACK, a PUBACK or a DISCONNECT.
 type answered struct {
+	properties
 	id   uint16 // of a PUBACK
 	code int
-	properties
 }
 
 func (p packet) answer() (answered, error) {

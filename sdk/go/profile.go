@@ -2,6 +2,7 @@ package borealis
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 )
 
@@ -30,7 +31,7 @@ type consent struct {
 	Purposes []string `json:"purposes"`
 }
 
-func (p *profile) empty() bool {
+func (p profile) empty() bool {
 	return p.Tags == nil && p.Alias == nil && len(p.Attributes) == 0 && p.Timezone == nil && p.PushEnabled == nil &&
 		p.NotificationsEnabled == nil && p.Silence == nil && p.Consent == nil
 }
@@ -45,9 +46,7 @@ func (p profile) then(q profile) profile {
 	if len(q.Attributes) > 0 {
 		out.Attributes = map[string]*string{}
 		for _, from := range [...]map[string]*string{p.Attributes, q.Attributes} {
-			for k, v := range from {
-				out.Attributes[k] = v
-			}
+			maps.Copy(out.Attributes, from)
 		}
 	}
 	if q.Timezone != nil {

@@ -98,7 +98,7 @@ func (t *trial) step(ctx context.Context) (delay time.Duration, err error) {
 	}
 	switch ended, _ := errors.AsType[*disconnectError](err); {
 	case ctx.Err() != nil, errors.Is(err, errReset):
-		return 0, nil
+		return 0, nil //nolint:nilerr // Run was ended, or the registration: the next step sees it
 	case ended != nil && ended.code == codeTakenOver:
 		c.emit(Event{Kind: TakenOver})
 		return 0, ErrTakenOver

@@ -120,7 +120,9 @@ func (w *words) anew() {
 	}
 }
 
-func (w words) clone() words {
-	w.Tokens, w.PendingTokens = maps.Clone(w.Tokens), maps.Clone(w.PendingTokens)
-	return w
+// clone is a copy that can be changed.
+func (w *words) clone() words {
+	out := *w
+	out.Tokens, out.PendingTokens = maps.Clone(w.Tokens), maps.Clone(w.PendingTokens)
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"sync"
@@ -86,9 +87,7 @@ func (d *driver) listen(from io.Reader) {
 // send gives a command; the answer comes from the channel.
 func (d *driver) send(do string, args object) (<-chan object, error) {
 	line := object{"do": do}
-	for k, v := range args {
-		line[k] = v
-	}
+	maps.Copy(line, args)
 	d.mu.Lock()
 	d.next++
 	line["n"] = d.next

@@ -67,7 +67,7 @@ func newFront(t testing.TB, server func() (base, mqtt string)) *front {
 			r.SetURL(u)
 		},
 		ModifyResponse: f.answered,
-		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) },
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) },
 		ErrorLog:       log.New(io.Discard, "", 0),
 		Transport:      &http.Transport{DisableKeepAlives: true},
 	}
@@ -209,7 +209,7 @@ func (s *socket) Read(p []byte) (int, error) {
 			s.in = in
 		}
 		n, err := s.in.Read(p)
-		if err == io.EOF { //nolint:errorlint // the contract of io.Reader
+		if err == io.EOF {
 			s.in = nil
 			if err = nil; n == 0 {
 				continue

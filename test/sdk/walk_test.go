@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -39,9 +40,7 @@ func (w *walk) run() {
 	t := w.t
 	w.names = map[string]string{}
 	settings := map[string]string{"device_alias": "device"}
-	for k, v := range w.s.Settings {
-		settings[k] = v
-	}
+	maps.Copy(settings, w.s.Settings)
 	var changes []app.AdminChange
 	for k, v := range settings {
 		changes = append(changes, app.AdminChange{Name: k, Value: v})
@@ -74,9 +73,7 @@ func (w *walk) live() {
 	w.t.Helper()
 	w.driver = w.lang.enter(w.t)
 	args := object{"server": w.front.url(), "app_key": w.app.Key, "platform": w.lang.platform, "storage": w.storage, "scale": 0.01, "transport": w.lang.transport}
-	for k, v := range w.s.Configure {
-		args[k] = v
-	}
+	maps.Copy(args, w.s.Configure)
 	w.must("configure", args)
 }
 

@@ -190,7 +190,6 @@ func (d *driver) message(ctx context.Context, m borealis.Message) error {
 
 func (d *driver) event(e borealis.Event) {
 	line := map[string]any{"event": e.Kind}
-	var refused *borealis.RefusedError
 	switch e.Kind {
 	case borealis.Waiting:
 		line["for"] = "consent"
@@ -199,7 +198,7 @@ func (d *driver) event(e borealis.Event) {
 	case borealis.Disconnected:
 		line["reason"] = fmt.Sprint(e.Err)
 	case borealis.Refused:
-		if errors.As(e.Err, &refused) {
+		if refused, ok := errors.AsType[*borealis.RefusedError](e.Err); ok {
 			line["what"], line["code"] = refused.What, refused.Code
 		}
 	case borealis.Trouble:
