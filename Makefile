@@ -30,7 +30,7 @@ test: ## Vet and run all tests (installs what they run beside Go where it may)
 
 check: tools gen ## What a change must pass before review: format, lint, race detector, nothing left to generate
 	build/ensure-test-tools.sh
-	@unformatted=$$(gofmt -l cmd internal test); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal sdk test); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	bin/golangci-lint run ./...
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./...

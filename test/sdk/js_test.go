@@ -125,6 +125,12 @@ func nodeCommand() *exec.Cmd {
 	return exec.Command("node", filepath.Join("driver", "js", "node.mjs"), filepath.Join(dir, "dist"))
 }
 
+func miniCommand() *exec.Cmd {
+	dir, _ := jsSDK() // built already
+	// Node.js 20 hides its WebSocket behind a flag.
+	return exec.Command("node", "--experimental-websocket", "--no-warnings", filepath.Join("driver", "js", "miniprogram.mjs"), filepath.Join(dir, "dist"))
+}
+
 // browserPath is the browser that is there.
 func browserPath() string {
 	for _, name := range [...]string{"chromium", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {

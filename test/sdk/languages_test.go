@@ -108,6 +108,7 @@ var languages = []*language{
 	{name: "go", platform: "desktop", transport: "tcp", build: buildGo, command: goCommand},
 	{name: "go-websocket", platform: "desktop", transport: "ws", build: buildGo, command: goCommand},
 	{name: "node", platform: "desktop", transport: "tcp", build: buildJS, command: nodeCommand},
+	{name: "miniprogram", platform: "web", transport: "ws", build: buildJS, command: miniCommand},
 	{name: "browser", platform: "web", transport: "ws", build: buildBrowser, command: browserCommand, reused: true},
 	{name: "java", platform: "desktop", transport: "tcp", build: buildJava, command: javaCommand},
 	{name: "java-websocket", platform: "desktop", transport: "ws", build: buildJava, command: javaCommand},
