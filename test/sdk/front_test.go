@@ -22,7 +22,8 @@ import (
 // and disturbs everything.
 type front struct {
 	t          testing.TB
-	server     func() (base, mqtt string) // the addresses of the real one now
+	realHTTP   string // the server's own addresses
+	realMQTT   string
 	http, mqtt *gate
 	web        *http.Server
 	proxy      *httputil.ReverseProxy
@@ -50,17 +51,16 @@ type canned struct {
 }
 
 // newFront opens the addresses until the end of the test.
-func newFront(t testing.TB, server func() (base, mqtt string)) *front {
+func newFront(t testing.TB, base, mqtt string) *front {
 	t.Helper()
-	f := &front{t: t, server: server, answers: map[string][]canned{}, requests: map[string]int{}, packets: map[string]int{}, news: make(chan struct{})}
+	f := &front{t: t, realHTTP: base, realMQTT: mqtt, answers: map[string][]canned{}, requests: map[string]int{}, packets: map[string]int{}, news: make(chan struct{})}
 	for _, name := range [...]string{"CONNECT", "PUBACK", "up/events", "up/profile", "up/tokens"} {
 		f.packets[name] = 0
 	}
 	f.http, f.mqtt = newGate(t), newGate(t)
 	f.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			base, _ := f.server()
-			u, err := url.Parse(base)
+			u, err := url.Parse(f.realHTTP)
 			if err != nil {
 				t.Error(err)
 			}
@@ -165,8 +165,7 @@ func (f *front) serveMQTT() {
 		}
 		f.waiting.Go(func() {
 			defer device.Close()
-			_, address := f.server()
-			server, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp://"))
+			server, err := net.Dial("tcp", strings.TrimPrefix(f.realMQTT, "tcp://"))
 			if err != nil {
 				return
 			}
@@ -177,9 +176,8 @@ func (f *front) serveMQTT() {
 
 func (f *front) serveSocket(w http.ResponseWriter, r *http.Request) {
 	up := websocket.Upgrader{Subprotocols: []string{"mqtt"}, CheckOrigin: func(*http.Request) bool { return true }}
-	base, _ := f.server()
 	dial := websocket.Dialer{Subprotocols: []string{"mqtt"}}
-	server, resp, err := dial.Dial(strings.Replace(base, "http", "ws", 1)+"/mqtt", http.Header{"Origin": r.Header["Origin"]})
+	server, resp, err := dial.Dial(strings.Replace(f.realHTTP, "http", "ws", 1)+"/mqtt", http.Header{"Origin": r.Header["Origin"]})
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -87,11 +87,10 @@ var jsSDK = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "borealis-js-")
+	dir, err := temporaryDir()
 	if err != nil {
 		return "", err
 	}
-	temporary = append(temporary, dir)
 	for _, name := range [...]string{"package.json", "tsconfig.json", "tsconfig.test.json", "bundle.mjs"} {
 		data, err := os.ReadFile(filepath.Join(jsSource, name))
 		if err == nil {
@@ -111,9 +110,6 @@ var jsSDK = sync.OnceValues(func() (string, error) {
 	}
 	return dir, errors.Join(npm(dir, "npm", "run", "--silent", "build"), npm(dir, filepath.Join("node_modules", ".bin", "tsc"), "-p", "tsconfig.test.json"))
 })
-
-// temporary are folders that TestMain removes.
-var temporary []string
 
 func buildJS() error {
 	_, err := jsSDK()

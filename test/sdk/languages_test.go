@@ -91,17 +91,29 @@ func (l *language) leave(t testing.TB, d *driver) {
 	d.stream, d.others, d.broken = nil, nil, nil
 }
 
-func buildGo() error {
-	out, err := exec.Command("go", "build", "-o", goDriver, "./driver/go").CombinedOutput()
+// goDriver builds the Go driver once, with the race detector if the test has it, and returns where.
+var goDriver = sync.OnceValues(func() (string, error) {
+	dir, err := temporaryDir()
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return "", err
 	}
-	return nil
+	file := filepath.Join(dir, "driver")
+	args := append([]string{"build", "-o", file}, raceFlags...)
+	if out, err := exec.Command("go", append(args, "./driver/go")...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return file, nil
+})
+
+func buildGo() error {
+	_, err := goDriver()
+	return err
 }
 
-var goDriver = filepath.Join(os.TempDir(), fmt.Sprintf("borealis-go-driver-%d", os.Getpid()))
-
-func goCommand() *exec.Cmd { return exec.Command(goDriver) }
+func goCommand() *exec.Cmd {
+	file, _ := goDriver() // built already
+	return exec.Command(file)
+}
 
 // languages are all SDKs.
 var languages = []*language{
@@ -125,7 +137,6 @@ func TestScenarios(t *testing.T) {
 	list := scenarios(t)
 	sharedDir := t.TempDir()
 	shared := server(t, sharedDir, "127.0.0.1:0", "127.0.0.1:0")
-	t.Cleanup(func() { _, _ = os.Remove(goDriver), os.RemoveAll(javaClasses) })
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()

@@ -46,7 +46,7 @@ func (w *walk) run() {
 		changes = append(changes, app.AdminChange{Name: k, Value: v})
 	}
 	w.app = w.node.NewApp(t, changes...)
-	w.front = newFront(t, func() (string, string) { return w.node.URL, w.node.MQTT })
+	w.front = newFront(t, w.node.URL, w.node.MQTT) // which it keeps when it restarts
 	w.storage = t.TempDir()
 	if ms, ok := w.s.Configure["clock_offset_ms"].(float64); ok {
 		w.offset = time.Duration(ms) * time.Millisecond
