@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TimeZone;
 
 /**
  * A device. Its methods may be called from any thread, at any time: before start, offline, without consent. What they
@@ -174,6 +175,12 @@ public final class Client {
   /** There are no such hours any more. */
   public void clearSilence() {
     change("silence", null);
+  }
+
+  /** Whether the silence hours hold now. */
+  public boolean isSilent() {
+    Silence silence = state.profile.silence();
+    return silence != null && silence.holds(options.clock.millis(), TimeZone.getDefault());
   }
 
   /** Whether messages are wanted. While they are not, those that come are acknowledged and not handed over. */

@@ -10,7 +10,7 @@ import javax.net.ssl.SSLSocketFactory;
 public final class Options implements Cloneable {
   final String server;
   final String appKey;
-  final Storage storage;
+  Storage storage;
   String platform = "desktop";
   String packageName = "";
   final Map<String, Object> device = new LinkedHashMap<>();
@@ -55,6 +55,12 @@ public final class Options implements Cloneable {
   /** As above, with the state in files of a folder. */
   public Options(String server, String appKey, File folder) {
     this(server, appKey, new FileStorage(folder));
+  }
+
+  /** Keeps the device's state elsewhere than was said first. */
+  public Options storage(Storage to) {
+    storage = to;
+    return this;
   }
 
   /** android, desktop (unless said otherwise) or iot. */

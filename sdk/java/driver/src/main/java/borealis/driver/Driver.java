@@ -12,13 +12,14 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /** Reads commands, one JSON object per line, and carries them out on a client; see ../../scenarios/README.md. */
 public class Driver {
   /** What the driver prints goes here, events too. */
   protected final Lines out;
-  private Client client;
+  protected Client client;
   private Reporter reporter;
 
   public Driver(Lines out) {
@@ -51,6 +52,28 @@ public class Driver {
     }
   }
 
+  /** Where the events of the life that begins are printed. */
+  protected Lines events() {
+    return out;
+  }
+
+  protected void consent(String version, List<String> purposes) {
+    client.consent(version, purposes);
+  }
+
+  protected void start() {
+    client.start();
+  }
+
+  protected void stop() {
+    client.stop();
+  }
+
+  /** A word that is not among the usual ones. */
+  protected void other(String word) throws IOException {
+    throw new IllegalArgumentException("no such command: " + word);
+  }
+
   private void answer(Map<String, Object> command) {
     Map<String, Object> answer = new LinkedHashMap<>();
     answer.put("n", command.get("n"));
@@ -69,13 +92,13 @@ public class Driver {
         configure(c);
         return;
       case "consent":
-        client.consent(text(c, "version"), Json.strings(c.get("purposes")));
+        consent(text(c, "version"), Json.strings(c.get("purposes")));
         return;
       case "start":
-        client.start();
+        start();
         return;
       case "stop":
-        client.stop();
+        stop();
         return;
       case "end":
         client.end();
@@ -92,7 +115,7 @@ public class Driver {
     }
   }
 
-  private void say(String word, Map<String, Object> c) {
+  private void say(String word, Map<String, Object> c) throws IOException {
     switch (word == null ? "" : word) {
       case "setTags":
         client.setTags(Json.strings(c.get("tags")));
@@ -139,14 +162,14 @@ public class Driver {
         client.dismissed(text(c, "id"));
         return;
       default:
-        throw new IllegalArgumentException("no such command: " + word);
+        other(word);
     }
   }
 
   private void configure(Map<String, Object> c) {
     final long offset = Json.number(c.get("clock_offset_ms"), 0);
     Object scale = c.get("scale");
-    reporter = new Reporter(out);
+    reporter = new Reporter(events());
     Options options = new Options(text(c, "server"), text(c, "app_key"), new File(text(c, "storage")))
         .platform(text(c, "platform"))
         .transport(c.get("transport") == null ? "" : text(c, "transport"))
@@ -158,11 +181,11 @@ public class Driver {
           }
         })
         .listener(reporter);
-    client = make(options, reporter);
+    client = make(options, new File(text(c, "storage")), reporter);
   }
 
   /** Makes the client. */
-  protected Client make(Options options, Reporter reporter) {
+  protected Client make(Options options, File storage, Reporter reporter) {
     return new Client(options);
   }
 

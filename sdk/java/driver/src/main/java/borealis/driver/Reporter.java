@@ -10,7 +10,7 @@ public final class Reporter extends Listener {
   private final Lines out;
   private String mode = "ok";
 
-  Reporter(Lines out) {
+  public Reporter(Lines out) {
     this.out = out;
   }
 
