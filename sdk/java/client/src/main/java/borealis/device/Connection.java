@@ -8,6 +8,7 @@ import java.io.OutputStream;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** An MQTT 5 connection that the server has accepted. serve is for one thread, everything else for any. */
 final class Connection {
@@ -35,6 +36,7 @@ final class Connection {
   private long serverTime;
   private volatile long lastSent;
   private volatile long lastHeard;
+  private final AtomicLong packets = new AtomicLong();
   private volatile boolean closed;
 
   private Connection(Dialer dialer, Socket socket, InputStream in, OutputStream out) {
@@ -116,6 +118,11 @@ final class Connection {
     return lastHeard;
   }
 
+  /** How many packets have come. */
+  long packets() {
+    return packets.get();
+  }
+
   boolean isClosed() {
     return closed;
   }
@@ -130,6 +137,7 @@ final class Connection {
       while (true) {
         Packet p = Packet.read(in);
         lastHeard = Timing.now();
+        packets.incrementAndGet();
         dispatch(p, to);
       }
     } catch (SocketTimeoutException silence) {

@@ -41,7 +41,9 @@ final class Uplink implements Runnable {
   private boolean done;
   /** When an answer must have come to a ping that was sent because the network changed; 0: none was. */
   private long probeUntil;
+  /** How many packets had come when it was asked for, and whether it is sent. */
   private long probedAt;
+  private boolean probed;
   private long lastPing;
 
   Uplink(Connection connection, Timing timing, Listener listener, Up... ups) {
@@ -90,9 +92,11 @@ final class Uplink implements Runnable {
 
   /** Finds out soon whether the connection still works. */
   synchronized void probe() {
-    if (probeUntil == 0) {
-      probedAt = Timing.now();
-      probeUntil = probedAt + timing.probe();
+    // One that waits for its answer is enough.
+    if (probeUntil == 0 || connection.packets() != probedAt) {
+      probedAt = connection.packets();
+      probed = false;
+      probeUntil = Timing.now() + timing.probe();
       notifyAll();
     }
   }
@@ -143,12 +147,13 @@ final class Uplink implements Runnable {
         }
       }
       if (probeUntil != 0) {
-        if (connection.lastHeard() > probedAt) {
+        if (connection.packets() != probedAt) {
           probeUntil = 0;
         } else if (now >= probeUntil) {
           connection.close();
           return null;
-        } else if (connection.lastSent() < probedAt) {
+        } else if (!probed) {
+          probed = true;
           return PING;
         } else {
           next = Math.min(next, probeUntil);
