@@ -95,6 +95,9 @@ final class Api {
         send(call, body.getBytes(StandardCharsets.UTF_8));
       }
       return answer(call);
+    } catch (RuntimeException e) {
+      // Some implementations lose themselves when another thread disconnects.
+      throw new IOException("the call was cut short: " + e, e);
     } finally {
       synchronized (this) {
         current = null;

@@ -200,6 +200,9 @@ final class Conductor implements Runnable, Connection.Receiver {
       return refused(e);
     } catch (IOException e) {
       return failed(e, 0);
+    } catch (RuntimeException e) {
+      // A mistake here or in a storage of the app's must not keep the device offline for ever.
+      return failed(new IOException(e.toString(), e), 0);
     }
   }
 

@@ -178,7 +178,7 @@ final class Delivery implements Runnable {
     }
     try {
       state.known.remember(key, target);
-    } catch (IOException notKept) {
+    } catch (IOException | RuntimeException notKept) {
       listener.onError("storage: " + notKept.getMessage());
     }
     return true;
