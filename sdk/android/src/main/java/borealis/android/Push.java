@@ -33,6 +33,7 @@ public final class Push {
   private static Push instance;
 
   private final Context context;
+  private final boolean main;
   private final PushHandler handler;
   private final SharedPreferences kept;
   private final Badge badge;
@@ -78,6 +79,7 @@ public final class Push {
 
   Push(Context context, Settings settings, Options options, PushHandler handler) {
     this.context = context;
+    main = Processes.isMain(context);
     this.handler = handler;
     kept = context.getSharedPreferences("borealis", Context.MODE_PRIVATE);
     badge = new Badge(context, kept);
@@ -154,7 +156,10 @@ public final class Push {
     }
   }
 
-  /** Connects when there is consent, and stays connected as long as the process lives; again after a boot. */
+  /**
+   * Connects when there is consent, and stays connected as long as the process lives; again after a boot. In other
+   * processes of the app than the main one it does nothing.
+   */
   public void start() {
     kept.edit().putBoolean(STARTED, true).apply();
     resume();
@@ -181,7 +186,7 @@ public final class Push {
 
   /** What was started and not stopped goes on. */
   void resume() {
-    if (!isStarted()) {
+    if (!isStarted() || !main) {
       return;
     }
     client.start();
@@ -197,7 +202,7 @@ public final class Push {
   }
 
   private void cameToFront() {
-    if (isStarted()) {
+    if (isStarted() && main) {
       client.networkAvailable();
       tellSettings();
     }

@@ -179,6 +179,19 @@ public class PushTest {
     assertFalse("stopped stays stopped", running());
   }
 
+  @Test
+  public void onlyTheMainProcessConnects() {
+    ApplicationInfo info = context.getApplicationInfo();
+    String before = info.processName;
+    info.processName = "another";
+    try {
+      Push.of(context).start();
+      assertFalse(running());
+    } finally {
+      info.processName = before;
+    }
+  }
+
   private static boolean running() {
     for (Thread t : Thread.getAllStackTraces().keySet()) {
       if (t.getName().equals("borealis-device")) {

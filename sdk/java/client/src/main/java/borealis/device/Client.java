@@ -102,6 +102,8 @@ public final class Client {
           last.finish();
         } catch (IOException e) {
           failure[0] = e;
+        } catch (RuntimeException e) {
+          failure[0] = new IOException(e.toString(), e);
         }
       }
     };
