@@ -1,9 +1,7 @@
 package borealis.device;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
@@ -31,15 +29,14 @@ final class Conductor implements Runnable, Connection.Receiver {
   // Of the thread.
   private int failures;
   private boolean voided;
-  private int nextAddress;
-  /** Where the server sent to, as host:port; null: nowhere. */
-  private String moved;
+  private final Route route;
 
   Conductor(State state, Options options, Listener listener, Timing timing, Object turn) {
     this.state = state;
     this.options = options;
     this.listener = listener;
     this.timing = timing;
+    route = new Route(state.identity, options.transport);
     delivery = new Delivery(state, options, listener, turn);
     thread.setDaemon(true);
   }
@@ -228,7 +225,7 @@ final class Conductor implements Runnable, Connection.Receiver {
       return again ? failed(e, e.retryAfter) : 0;
     }
     if (e.moves()) {
-      moved = e.reference;
+      route.moved(e.reference);
       return failed(e, 0);
     }
     if (e.isFinal() && !state.identity.isEnding()) {
@@ -295,13 +292,13 @@ final class Conductor implements Runnable, Connection.Receiver {
     }
     Connection c = null;
     try {
-      c = Connection.open(way, nextEndpoint(), state.identity.registrationId(), options.appKey, state.identity.secret(), state.identity.keepAlive());
+      c = Connection.open(way, route.next(), state.identity.registrationId(), options.appKey, state.identity.secret(), state.identity.keepAlive());
     } finally {
       synchronized (this) {
         dialer = null;
       }
       if (c == null) {
-        nextAddress++;
+        route.failed();
       }
     }
     voided = false;
@@ -354,24 +351,6 @@ final class Conductor implements Runnable, Connection.Receiver {
       }
     }
     listener.onDisconnected(reason == null ? "" : reason);
-  }
-
-  /** The told addresses in turn; first of all the one that the server sent to. */
-  private Endpoint nextEndpoint() throws IOException {
-    List<Endpoint> list = new ArrayList<>();
-    for (String address : state.identity.addresses()) {
-      Endpoint e = Endpoint.parse(address);
-      if (e != null && (options.transport.isEmpty() || e.isWebSocket() == options.transport.equals("ws"))) {
-        list.add(e);
-      }
-    }
-    if (list.isEmpty()) {
-      throw new IOException("the server told no address that this device can use");
-    }
-    Endpoint next = list.get(nextAddress % list.size());
-    Endpoint there = moved == null ? null : next.moved(moved);
-    moved = null;
-    return there == null ? next : there;
   }
 
   private Api newApi() throws IOException {

@@ -160,12 +160,12 @@ final class Delivery implements Runnable {
       state.known.remember(key, target);
       state.failures.remove(key);
       return true;
-    } catch (Exception e) {
+    } catch (Throwable e) { // an error, too, must not end the thread: nothing would be handed over any more
       return failed(key, target, e);
     }
   }
 
-  private boolean failed(String key, String target, Exception e) {
+  private boolean failed(String key, String target, Throwable e) {
     if (isDone()) {
       return false; // interrupted, which says nothing of the message
     }

@@ -52,6 +52,28 @@ public class SmallThingsTest {
   }
 
   @Test
+  public void addressesInTurnAndWhereTheServerSendsFirst() throws IOException {
+    Identity identity = new Identity(new Drawer(new MemoryStorage()));
+    identity.registered(Json.parseObject("{\"registration_id\":\"a\",\"secret\":\"s\",\"mqtt\":[\"tcp://a\",\"quic://q\",\"ws://b/mqtt\",\"tcp://c\"]}"), 0);
+    Route any = new Route(identity, "");
+    assertEquals("tcp://a:1883", any.next().toString());
+    assertEquals("what works is kept", "tcp://a:1883", any.next().toString());
+    any.failed();
+    assertEquals("ws://b:80/mqtt", any.next().toString());
+    any.moved("d:9");
+    assertEquals("ws://d:9/mqtt", any.next().toString());
+    any.failed();
+    assertEquals("tcp://c:1883", any.next().toString());
+    any.moved("not an address");
+    assertEquals("tcp://c:1883", any.next().toString());
+    any.failed();
+    assertEquals("tcp://a:1883", any.next().toString());
+    assertEquals("ws://b:80/mqtt", new Route(identity, "ws").next().toString());
+    identity.forget();
+    assertThrows(IOException.class, any::next);
+  }
+
+  @Test
   public void silenceHours() {
     TimeZone shanghai = TimeZone.getTimeZone("Asia/Shanghai");
     long nine = 1_767_229_200_000L; // 2026-01-01 09:00 in Shanghai
