@@ -35,7 +35,7 @@ var javaClasses = sync.OnceValues(func() (string, error) {
 	if err := haveTools("java", "javac"); err != nil {
 		return "", err
 	}
-	dir, err := temporaryDir("borealis-java-")
+	dir, err := temporaryDir()
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +76,7 @@ var mavenBuilt = sync.OnceValues(func() (string, error) {
 	if err := haveTools("java", "javac", "mvn"); err != nil {
 		return "", err
 	}
-	dir, err := temporaryDir("borealis-maven-")
+	dir, err := temporaryDir()
 	if err != nil {
 		return "", err
 	}

@@ -87,7 +87,7 @@ var jsSDK = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := temporaryDir("borealis-js-")
+	dir, err := temporaryDir()
 	if err != nil {
 		return "", err
 	}
@@ -111,24 +111,6 @@ var jsSDK = sync.OnceValues(func() (string, error) {
 	return dir, errors.Join(npm(dir, "npm", "run", "--silent", "build"), npm(dir, filepath.Join("node_modules", ".bin", "tsc"), "-p", "tsconfig.test.json"))
 })
 
-// temporary are folders that TestMain removes.
-var (
-	temporaryMu sync.Mutex
-	temporary   []string
-)
-
-// temporaryDir makes one of them.
-func temporaryDir(prefix string) (string, error) {
-	dir, err := os.MkdirTemp("", prefix)
-	if err != nil {
-		return "", err
-	}
-	temporaryMu.Lock()
-	defer temporaryMu.Unlock()
-	temporary = append(temporary, dir)
-	return dir, nil
-}
-
 func buildJS() error {
 	_, err := jsSDK()
 	return err
@@ -137,6 +119,12 @@ func buildJS() error {
 func nodeCommand() *exec.Cmd {
 	dir, _ := jsSDK() // built already
 	return exec.Command("node", filepath.Join("driver", "js", "node.mjs"), filepath.Join(dir, "dist"))
+}
+
+func miniCommand() *exec.Cmd {
+	dir, _ := jsSDK() // built already
+	// Node.js 20 hides its WebSocket behind a flag.
+	return exec.Command("node", "--experimental-websocket", "--no-warnings", filepath.Join("driver", "js", "miniprogram.mjs"), filepath.Join(dir, "dist"))
 }
 
 // browserPath is the browser that is there.

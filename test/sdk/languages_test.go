@@ -124,6 +124,7 @@ var languages = []*language{
 	{name: "browser", platform: "web", transport: "ws", build: buildBrowser, command: browserCommand, reused: true},
 	{name: "java", platform: "desktop", transport: "tcp", build: buildJava, command: javaCommand},
 	{name: "java-websocket", platform: "desktop", transport: "ws", build: buildJava, command: javaCommand},
+	{name: "android", platform: "android", transport: "tcp", build: buildAndroid, command: androidCommand, reused: true},
 }
 
 // server is a node that scenarios share, or one of a scenario's own.
