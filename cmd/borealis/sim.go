@@ -43,7 +43,7 @@ func (c *SimCmd) Run(ctx context.Context) error {
 	go func() {
 		out := json.NewEncoder(os.Stdout)
 		for line := range lines {
-			if out.Encode(line) != nil {
+			if err := out.Encode(line); err != nil {
 				return // nobody reads any more
 			}
 		}

@@ -550,3 +550,36 @@ func TestTraceSaysWhereAMessageStands(t *testing.T) {
 		}
 	})
 }
+
+// Devices with FCM and the channel of their maker are reached as the push says.
+func TestFCMBesideTheMaker(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		fcm, huawei := &vendor{name: wire.FCM}, &vendor{name: wire.Huawei}
+		r, app, all := withVendors(t, d, 3, fcm, huawei)
+		r.online(app, all[1], all[2])
+		for _, dev := range all {
+			r.tokens(app, dev, wire.FCM, wire.Huawei)
+		}
+		for _, c := range []struct{ mode, offline, online string }{
+			{"", "fcm routed offline, fcm accepted", "fcm routed unacknowledged, fcm due"},
+			{"jpush", "", ""},
+			{"fcm", "fcm routed preferred, fcm accepted", "fcm routed preferred, fcm accepted"},
+			{"pns", "huawei routed preferred, huawei accepted", "huawei routed preferred, huawei accepted"},
+			{"secondary_fcm_push", "fcm routed offline, fcm accepted", "fcm routed unacknowledged, fcm due"},
+			{"secondary_pns_push", "huawei routed offline, huawei accepted", "huawei routed unacknowledged, huawei due"},
+		} {
+			msg := r.send(app, fmt.Sprintf(`"classification":1,"third_party_channel":{"fcm":{"distribution_fcm":%q}}`, c.mode), all[:2]...)
+			eventually(t, c.mode, func() bool { return r.story(app, msg, all[0]) == c.offline && r.story(app, msg, all[1]) == c.online })
+			if owed := slices.Contains(r.connect(app, all[1]), msg); owed == strings.Contains(c.online, "accepted") {
+				t.Errorf("%q: owed by us: %v", c.mode, owed)
+			}
+		}
+		// One vendor before us does not put the others there too.
+		msg := r.send(app, `"classification":1,"third_party_channel":{"vivo":{"distribution":"first_ospush"},"huawei":{"distribution":"first_ospush"},"fcm":{"distribution":"secondary_push"}}`, all[:2]...)
+		eventually(t, "mixed", func() bool {
+			return r.story(app, msg, all[1]) == "fcm routed unacknowledged, fcm due" && slices.Contains(r.connect(app, all[1]), msg)
+		})
+		eventually(t, "mixed, away", func() bool { return r.story(app, msg, all[0]) == "fcm routed offline, fcm accepted" })
+	})
+}

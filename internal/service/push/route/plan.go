@@ -176,7 +176,7 @@ func (p *plan) chunk(ctx context.Context, parent Messages, targets *roaring.Bitm
 		}
 		groups[k].Add(ordinal)
 	}
-	ours := targets.Clone() // those that no channel is planned for
+	ours := targets.Clone() // those that our own connections are to reach now
 	for ordinal, have := range eachDevice(reaches) {
 		if !targets.Contains(ordinal) {
 			continue
@@ -185,8 +185,11 @@ func (p *plan) chunk(ctx context.Context, parent Messages, targets *roaring.Bitm
 		if len(candidates) == 0 {
 			continue
 		}
-		ours.Remove(ordinal)
-		add(p.first(ordinal, candidates[0]), ordinal)
+		k := p.first(ordinal, candidates)
+		if k.why != whySilent { // a connected device that is to get it from us first is not held
+			ours.Remove(ordinal)
+		}
+		add(k, ordinal)
 	}
 	if p.policy.sms != nil && slices.Contains(p.configured, sms) {
 		due := p.m.AcceptedAt + p.policy.sms.Delay.Milliseconds()
@@ -238,15 +241,15 @@ func eachDevice(reaches []device.Reach) func(func(uint32, []wire.Name) bool) {
 	}
 }
 
-// first is the part that a device with a channel begins in.
-func (p *plan) first(ordinal uint32, name wire.Name) partKey {
-	k := partKey{due: p.m.ReleasedAt(ordinal), name: name, platform: p.platformOf(ordinal)}
+// first is the part that a device with channels begins in.
+func (p *plan) first(ordinal uint32, candidates []wire.Name) partKey {
+	k := partKey{due: p.m.ReleasedAt(ordinal), name: candidates[0], platform: p.platformOf(ordinal)}
 	if k.due > p.m.AcceptedAt { // paced
 		grain := dueGrain.Milliseconds()
 		k.due = (k.due + grain - 1) / grain * grain
 	}
 	switch {
-	case p.held:
+	case p.policy.goesFirst(candidates):
 		k.why = whyFirst
 	case p.s.Presence.Online(p.app.ID, ordinal):
 		k.why = whySilent

@@ -36,8 +36,8 @@ type policy struct {
 	// byDefault holds for vendors of which the push says nothing.
 	byDefault mode
 	vendors   map[wire.Name]vendorPolicy
-	// makersFirst: the phone maker's channel goes before FCM.
-	makersFirst bool
+	// fcm says how devices with FCM and the channel of a phone maker are reached: one of the values of distribution_fcm.
+	fcm fcmMode
 	// message: the push has no notification; channels carry it only if they are asked to.
 	message bool
 	// third: it has a notification for vendors beside its message.
@@ -47,12 +47,23 @@ type policy struct {
 	classification *int
 }
 
+// fcmMode is distribution_fcm. The zero value is that of the free tier: FCM, then the maker, when the device is away.
+type fcmMode string
+
+const (
+	fcmOwn        fcmMode = "jpush"              // our own connections alone
+	fcmFirst      fcmMode = "fcm"                // FCM before our own connections
+	makerFirst    fcmMode = "pns"                // the maker before our own connections
+	fcmWhenAway   fcmMode = "secondary_fcm_push" // FCM when the device is away
+	makerWhenAway fcmMode = "secondary_pns_push" // the maker when the device is away
+)
+
 // vendorPolicy is what a push says of one vendor.
 type vendorPolicy struct {
-	Distribution          mode   `json:"distribution"`
-	DistributionFCM       string `json:"distribution_fcm"`
-	DistributionCustomize mode   `json:"distribution_customize"`
-	Classification        *int   `json:"classification"`
+	Distribution          mode    `json:"distribution"`
+	DistributionFCM       fcmMode `json:"distribution_fcm"`
+	DistributionCustomize mode    `json:"distribution_customize"`
+	Classification        *int    `json:"classification"`
 	raw                   json.RawMessage
 }
 
@@ -79,8 +90,8 @@ func policyOf(p *payload.Push, byDefault string) policy {
 		}
 		v.raw = text
 		out.vendors[name] = v
-		if v.DistributionFCM == "pns" || v.DistributionFCM == "secondary_pns_push" {
-			out.makersFirst = true
+		if v.DistributionFCM != "" {
+			out.fcm = v.DistributionFCM
 		}
 	}
 	return out
@@ -107,6 +118,9 @@ func known(m, otherwise mode) mode {
 
 // before tells whether any of the channels is to be tried before our own connections.
 func (p *policy) before(configured []wire.Name) bool {
+	if p.fcm == fcmFirst || p.fcm == makerFirst {
+		return true
+	}
 	return slices.ContainsFunc(configured, func(name wire.Name) bool { m := p.mode(name); return m == first || m == only })
 }
 
@@ -118,10 +132,39 @@ func (p *policy) candidates(configured, have []wire.Name) []wire.Name {
 			out = append(out, name)
 		}
 	}
-	if at := slices.Index(out, wire.FCM); at >= 0 && p.makersFirst {
+	if !choice(out) {
+		return out
+	}
+	switch at := slices.Index(out, wire.FCM); p.fcm {
+	case fcmOwn:
+		return nil
+	case makerFirst, makerWhenAway:
 		out = append(slices.Delete(out, at, at+1), wire.FCM)
 	}
 	return out
+}
+
+// choice tells whether a device can be reached through FCM and through the maker of the phone.
+func choice(have []wire.Name) bool {
+	return slices.Contains(have, wire.FCM) && slices.ContainsFunc(have, maker)
+}
+
+// maker tells whether a channel is that of an Android phone's maker.
+func maker(name wire.Name) bool {
+	switch name {
+	case wire.Huawei, wire.Honor, wire.Xiaomi, wire.OPPO, wire.Vivo, wire.Meizu:
+		return true
+	}
+	return false
+}
+
+// goesFirst tells whether a device with these candidates is to be reached by a channel before our own connections.
+func (p *policy) goesFirst(candidates []wire.Name) bool {
+	if choice(candidates) && p.fcm != "" {
+		return p.fcm == fcmFirst || p.fcm == makerFirst
+	}
+	m := p.mode(candidates[0])
+	return m == first || m == only
 }
 
 // after are the candidates of a device that come after a channel, which it may no longer have.
