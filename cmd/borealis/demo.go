@@ -41,14 +41,21 @@ func (c *DemoCmd) Run(ctx context.Context) error {
 	if c.DataDir == "" {
 		defer func() { _ = os.RemoveAll(cfg.DataDir) }()
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	phones, err := startPhones(ctx)
+	if err != nil {
+		return err
+	}
+	cfg.VendorURL = phones.url
+	cfg.CallbackAllow = []string{"127.0.0.0/8"} // the simulated browser has its push service on this machine
 	node, err := app.Open(ctx, cfg, newLogger("warn", "auto"))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- node.Run(ctx) }()
-	err = c.show(ctx, node, cfg, served)
+	err = c.show(ctx, node, cfg, phones, served)
 	if err == nil && !c.Exit {
 		fmt.Println("\nServing until Ctrl-C.")
 		<-ctx.Done()
@@ -85,7 +92,7 @@ func usable(ctx context.Context, addr string) string {
 	return addr
 }
 
-func (c *DemoCmd) show(ctx context.Context, node *app.App, cfg *config.Config, served chan error) error {
+func (c *DemoCmd) show(ctx context.Context, node *app.App, cfg *config.Config, phones *demoPhones, served chan error) error {
 	for node.Ready() != nil {
 		select {
 		case err := <-served:
@@ -119,6 +126,9 @@ func (c *DemoCmd) show(ctx context.Context, node *app.App, cfg *config.Config, s
 		return err
 	}
 	fmt.Printf("funnel    targets %d → sent %d → delivered %d → displayed %d → clicked %d\n", f.Targets, f.Sent, f.Delivered, f.Displayed, f.Clicked)
+	if err := phones.show(ctx, &caller); err != nil {
+		return err
+	}
 	fmt.Printf("\nPush again:\n  curl -u %s:%s %s/v3/push -d '{\"platform\":\"all\",\"audience\":\"all\",\"notification\":{\"alert\":\"Hi\"}}'\n", key, secret, base)
 	fmt.Printf("Watch a device of your own:\n  bin/borealis device --app-key %s --url %s\n", key, base)
 	return nil
@@ -180,8 +190,11 @@ func (d *demoCaller) call(ctx context.Context, method, path, body string, out an
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
 		return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, data)
+	}
+	if out == nil {
+		return nil
 	}
 	return json.Unmarshal(data, out)
 }
