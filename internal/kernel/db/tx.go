@@ -68,11 +68,7 @@ func (t *Tx) prepared(ctx context.Context, query string) *sql.Stmt {
 	if t.writer == nil {
 		return nil
 	}
-	st := t.writer.prepared(query)
-	if st == nil {
-		return nil
-	}
-	return t.tx.StmtContext(ctx, st)
+	return t.writer.bind(ctx, t.tx, query)
 }
 
 // TxFunc is the body of a transaction. See the package comment for what it may do.

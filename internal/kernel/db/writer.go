@@ -30,7 +30,8 @@ const (
 type writer struct {
 	pool   *sql.DB
 	stmts  *statements
-	missed []string // texts of this group to prepare once it is committed; the pool has one connection
+	missed []string             // texts of this group to prepare once it is committed; the pool has one connection
+	bound  map[string]*sql.Stmt // the statements of this group's transaction
 	log    *slog.Logger
 
 	urgent, normal chan *request
@@ -51,6 +52,7 @@ func startWriter(pool *sql.DB, log *slog.Logger) *writer {
 	w := &writer{
 		pool:   pool,
 		stmts:  newStatements(pool),
+		bound:  make(map[string]*sql.Stmt),
 		log:    log,
 		urgent: make(chan *request, queueLen),
 		normal: make(chan *request, queueLen),
@@ -153,6 +155,7 @@ func (w *writer) group(first *request) {
 		first.result <- fmt.Errorf("db: begin: %w", err)
 		return
 	}
+	clear(w.bound)
 	var (
 		ran   []*request
 		start = time.Now() //nolint:forbidigo // a measure of this goroutine's own pace, not a time of the domain
@@ -230,11 +233,20 @@ func aborts(err error) bool {
 	return false
 }
 
-// prepared is called from the transaction that runs, so on the writer's goroutine.
-func (w *writer) prepared(query string) *sql.Stmt {
-	st := w.stmts.lookup(query)
-	if st == nil && len(w.missed) < maxStatements && cacheable(query) {
-		w.missed = append(w.missed, query)
+// bind is the prepared statement of a text in the group's transaction, nil if there is none. It is made once for the group, as the
+// transaction would keep every one it makes. It is called from the transaction that runs, so on the writer's goroutine.
+func (w *writer) bind(ctx context.Context, tx *sql.Tx, query string) *sql.Stmt {
+	if st := w.bound[query]; st != nil {
+		return st
 	}
+	st := w.stmts.lookup(query)
+	if st == nil {
+		if len(w.missed) < maxStatements && cacheable(query) {
+			w.missed = append(w.missed, query)
+		}
+		return nil
+	}
+	st = tx.StmtContext(ctx, st)
+	w.bound[query] = st
 	return st
 }
