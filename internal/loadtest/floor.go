@@ -30,6 +30,9 @@ func commitFloor(ctx context.Context, dir string, callers int, d time.Duration) 
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	err = store.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `drop table if exists floor`); err != nil { // of the run before in the same directory
+			return err
+		}
 		_, err := tx.Exec(ctx, `create table floor (id integer primary key, body text not null)`)
 		return err
 	})

@@ -149,3 +149,15 @@ func TestCommitFloor(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
+
+// The floor can be measured again in the same directory.
+func TestCommitFloorAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 2 {
+		out, err := commitFloor(t.Context(), dir, 4, 50*time.Millisecond)
+		if err != nil || out.commit.Count == 0 || out.perSecond <= 0 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+	}
+}
