@@ -270,3 +270,40 @@ func TestBatchCountsPlans(t *testing.T) {
 		}
 	})
 }
+
+// What is accepted together is told together, and each push and target once: neither refused ones nor repeated ones.
+func TestAcceptedPushesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		r := newRig(t, d)
+		app, all := r.newApp(0, android5...)
+		var parts []string
+		for i := range 70 {
+			parts = append(parts, fmt.Sprintf(`"%s-%d":{"platform":"all","target":"us","notification":{"alert":"x"}}`, app.Key, i))
+		}
+		r.alias(app, all[0], "us")
+		r.alias(app, all[1], "us")
+		parts = append(parts, fmt.Sprintf(`"%s-nobody":{"platform":"all","target":"nobody","notification":{"alert":"x"}}`, app.Key))
+		count := func(pushes, targets int64) {
+			t.Helper()
+			if err := r.outbox.Drain(ctx); err != nil || r.accepted != pushes || r.addressed != targets {
+				t.Errorf("%d pushes to %d targets are told of, want %d and %d (%v)", r.accepted, r.addressed, pushes, targets, err)
+			}
+		}
+		for range 2 { // the second time all of them are repeated
+			var answers batchAnswer
+			call(t, r.compatBatch("alias"), app, http.MethodPost, "/", `{"pushlist":{`+strings.Join(parts, ",")+`}}`, &answers)
+			count(70, 140)
+		}
+		if r.events >= 70 {
+			t.Errorf("%d events", r.events)
+		}
+		r.send(app, "", all...)
+		count(71, 145)
+		if err := r.Withdraw(ctx, app, r.send(app, "", all[0])); err != nil {
+			t.Fatal(err)
+		}
+		count(72, 146)
+	})
+}

@@ -58,10 +58,12 @@ type rig struct {
 	devices  *device.Registry
 	audience *audience.Index
 	progress pushevent.Progress // sum of all progress events
-	accepted int
-	leases   *lease.Keeper
-	vendors  []wire.Vendor
-	stop     func()
+	// Of the events of acceptance: how many, pushes that they tell of, and the targets of these.
+	events              int
+	accepted, addressed int64
+	leases              *lease.Keeper
+	vendors             []wire.Vendor
+	stop                func()
 }
 
 // advance moves the clock; leases that ran out meanwhile are taken again.
@@ -138,7 +140,13 @@ func (r *rig) boot() {
 func (r *rig) consume(_ context.Context, _ *db.Tx, events []outbox.Event) error {
 	for _, e := range events {
 		if e.Topic == pushevent.TopicAccepted {
-			r.accepted++
+			var a pushevent.Accepted
+			if err := e.Decode(&a); err != nil {
+				return err
+			}
+			r.events++
+			r.accepted += 1 + a.More
+			r.addressed += a.Targets
 			continue
 		}
 		var p pushevent.Progress

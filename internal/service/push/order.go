@@ -143,6 +143,9 @@ func (s *Service) commit(ctx context.Context, orders ...*order) error {
 				return err
 			}
 		}
+		if err := s.announce(ctx, tx, orders); err != nil {
+			return err
+		}
 		return countPlans(ctx, tx, orders)
 	})
 	if err != nil {
@@ -226,14 +229,34 @@ func (s *Service) store(ctx context.Context, tx *db.Tx, o *order) error {
 		return err
 	}
 	if o.also != nil {
-		if err := o.also(ctx, tx, m.ID); err != nil {
+		return o.also(ctx, tx, m.ID)
+	}
+	return nil
+}
+
+// announce publishes the accepted ones of orders, one event for those of an app and a time.
+func (s *Service) announce(ctx context.Context, tx *db.Tx, orders []*order) error {
+	events := make([]pushevent.Accepted, 0, 1)
+	for _, o := range orders {
+		m := o.m
+		if o.err != nil || o.repeated || m.Kind != kindPush {
+			continue
+		}
+		i := slices.IndexFunc(events, func(e pushevent.Accepted) bool { return e.App == m.App && e.At == m.AcceptedAt })
+		if i < 0 {
+			events = append(events, pushevent.Accepted{App: m.App, Msg: m.ID, Targets: m.Targets, At: m.AcceptedAt})
+			continue
+		}
+		events[i].Msg = 0
+		events[i].Targets += m.Targets
+		events[i].More++
+	}
+	for _, e := range events {
+		if err := s.outbox.Publish(ctx, tx, pushevent.TopicAccepted, e); err != nil {
 			return err
 		}
 	}
-	if m.Kind != kindPush {
-		return nil
-	}
-	return s.outbox.Publish(ctx, tx, pushevent.TopicAccepted, pushevent.Accepted{App: m.App, Msg: m.ID, Targets: m.Targets, At: m.AcceptedAt})
+	return nil
 }
 
 // store writes the targets of a message.

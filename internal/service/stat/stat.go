@@ -145,7 +145,7 @@ func (s *Service) sum(sums map[key]int64, e outbox.Event) error {
 		if err := e.Decode(&a); err != nil {
 			return err
 		}
-		add(a.App, a.At, Messages, 1)
+		add(a.App, a.At, Messages, 1+a.More)
 		add(a.App, a.At, Targets, a.Targets)
 	case pushevent.TopicProgress:
 		var p pushevent.Progress

@@ -9,13 +9,17 @@ const (
 	TopicProgress = "push.message.progress.v1"
 )
 
-// Accepted tells of one accepted push.
+// Accepted tells of pushes of an app that were accepted in one transaction.
 type Accepted struct {
-	App     int64 `cbor:"1,keyasint"`
-	Msg     int64 `cbor:"2,keyasint"`
+	App int64 `cbor:"1,keyasint"`
+	// Msg is the id of one that was accepted alone.
+	Msg int64 `cbor:"2,keyasint,omitempty"`
+	// Targets are those of all of them together.
 	Targets int64 `cbor:"3,keyasint"`
 	// At is Unix milliseconds.
 	At int64 `cbor:"4,keyasint"`
+	// More are the pushes beside the first.
+	More int64 `cbor:"5,keyasint,omitempty"`
 }
 
 // Progress tells how many (device, message) pairs of an app newly reached a stage. A pair is counted once for each
