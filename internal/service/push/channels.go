@@ -213,6 +213,64 @@ func queryLeft(ctx context.Context, d *db.DB, msg int64, ordinals []uint32) ([]u
 	return collectOrdinals(rows)
 }
 
+// byChannel counts what became of a message on vendors' channels.
+func (s *Service) byChannel(ctx context.Context, m *message) (map[wire.Name]Counts, error) {
+	reaches, err := s.parts.route.ByChannel(ctx, m.App, m.ID)
+	if err != nil || len(reaches) == 0 {
+		return map[wire.Name]Counts{}, err
+	}
+	stages, err := s.stages(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[wire.Name]Counts, len(reaches))
+	for name, r := range reaches {
+		n := func(st stage) int64 { return int64(r.Accepted.AndCardinality(stages[st])) }
+		out[name] = Counts{
+			Targets: int64(r.Tried.GetCardinality()), Sent: int64(r.Accepted.GetCardinality()),
+			Delivered: n(stageDelivered), Displayed: n(stageDisplayed), Clicked: n(stageClicked),
+		}
+	}
+	return out, nil
+}
+
+// stages are the devices that reached each stage of a message.
+func (s *Service) stages(ctx context.Context, m *message) (map[stage]*roaring.Bitmap, error) {
+	out := map[stage]*roaring.Bitmap{stageDelivered: roaring.New(), stageDisplayed: roaring.New(), stageClicked: roaring.New()}
+	if m.Wide {
+		w, err := s.wideOf(ctx, m.ID)
+		if err != nil || w == nil {
+			return out, err
+		}
+		w.mu.RLock()
+		defer w.mu.RUnlock()
+		for st, set := range out {
+			set.Or(w.sets[st])
+		}
+		return out, nil
+	}
+	rows, err := s.db.Query(ctx, `select ordinal, delivered_at, displayed_at, clicked_at from push_target where msg_id = $1`, m.ID)
+	if err != nil {
+		return nil, fmt.Errorf("push: stages: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var (
+			ordinal                       uint32
+			delivered, displayed, clicked int64
+		)
+		if err := rows.Scan(&ordinal, &delivered, &displayed, &clicked); err != nil {
+			return nil, fmt.Errorf("push: stages: %w", err)
+		}
+		for st, at := range map[stage]int64{stageDelivered: delivered, stageDisplayed: displayed, stageClicked: clicked} {
+			if at > 0 {
+				out[st].Add(ordinal)
+			}
+		}
+	}
+	return out, rows.Err()
+}
+
 // Channels is what an app has at vendors.
 func (s *Service) Channels() *route.Service { return s.parts.route }
 
@@ -248,7 +306,7 @@ func (s *Service) VendorReceipts(ctx context.Context, app *gate.App, name wire.N
 		items = append(items, edgewire.Receipt{Msg: v.Msg, Stage: edgewire.Delivered, Ordinals: []uint32{v.Ordinal}})
 	}
 	if len(items) > 0 {
-		if err := s.reportDelivered(ctx, edgewire.Receipts{App: app.ID, At: at, Items: items}); err != nil {
+		if err := s.reportDelivered(ctx, edgewire.Receipts{App: app.ID, At: at, Channel: string(name), Items: items}); err != nil {
 			return nil, err
 		}
 	}

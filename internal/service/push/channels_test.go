@@ -583,3 +583,43 @@ func TestFCMBesideTheMaker(t *testing.T) {
 		eventually(t, "mixed, away", func() bool { return r.story(app, msg, all[0]) == "fcm routed offline, fcm accepted" })
 	})
 }
+
+// The vendor's reports have columns for each channel: what a phone maker took over is in its own, and not in ours.
+func TestReportsDivideByChannel(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		huawei, oppo := &vendor{name: wire.Huawei}, &vendor{name: wire.OPPO, answer: always(wire.Rejected, "x")}
+		r, app, all := withVendors(t, d, 5, huawei, oppo)
+		r.tokens(app, all[0], wire.Huawei)
+		r.tokens(app, all[1], wire.Huawei)
+		r.tokens(app, all[2], wire.OPPO)
+		for _, to := range [][]target{all[:3], all} {
+			msg := r.send(app, `"classification":1`, to...)
+			eventually(t, "accepted", func() bool { return r.funnel(app, msg).Vendor == 2 })
+			eventually(t, "refused", func() bool { return strings.HasSuffix(r.story(app, msg, all[2]), "oppo rejected x") })
+			r.acknowledge(app, msg, all[0], all[2])
+			if err := r.Report(t.Context(), app.ID, all[0].ordinal, []DeviceEvent{{ID: FormatID(msg), Event: "clicked"}}); err != nil {
+				t.Fatal(err)
+			}
+			list, err := r.Funnels(t.Context(), app.ID, []int64{msg})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := &list[0]
+			if got, want := *f.through(wire.Huawei), (Counts{Targets: 2, Sent: 2, Delivered: 1, Displayed: 1, Clicked: 1}); got != want {
+				t.Errorf("huawei %+v", got)
+			}
+			if got, want := *f.through(wire.OPPO), (Counts{Targets: 1}); got != want {
+				t.Errorf("oppo %+v", got)
+			}
+			own := f.own()
+			if own.Targets != int64(len(to)-2) || own.Sent != 1 || own.Delivered != 1 || own.Clicked != 0 {
+				t.Errorf("ours %+v", own)
+			}
+			d := detailsOf(f).Notification
+			if d.Android["huawei"].Received != 1 || d.Android["jg_android"].Target != int64(len(to)-2) || d.Android["oppo"].Sent != 0 || d.Android["vivo"] != nil {
+				t.Errorf("details %+v", d.Android)
+			}
+		}
+	})
+}

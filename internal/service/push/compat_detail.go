@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/web/compat"
 )
@@ -31,15 +32,55 @@ func (f *Funnel) own() *Counts {
 			sum.add(c)
 		}
 	}
-	return sum
+	return f.without(sum, append(androidVendors(), wire.WebPush)...)
 }
 
-// on is what became of the message on one platform, nil if it was not addressed.
+// on is what became of the message on our own channel of one platform, nil if it was not addressed.
 func (f *Funnel) on(p audience.Platform) *Counts {
-	if c, addressed := f.ByPlatform[p]; addressed {
-		return &c
+	c, addressed := f.ByPlatform[p]
+	if !addressed {
+		return nil
 	}
-	return nil
+	switch p {
+	case audience.IOS:
+		return f.without(&c, wire.APNs)
+	case audience.HMOS:
+		return f.without(&c, wire.HMOS)
+	}
+	return &c
+}
+
+// androidVendors are the channels that the vendor reports as those of Android.
+func androidVendors() []wire.Name {
+	return []wire.Name{wire.Xiaomi, wire.Huawei, wire.Honor, wire.Meizu, wire.OPPO, wire.Vivo, wire.FCM}
+}
+
+// without takes off what vendors' channels took over.
+func (f *Funnel) without(c *Counts, vendors ...wire.Name) *Counts {
+	if c == nil {
+		return nil
+	}
+	for _, name := range vendors {
+		v := f.ByChannel[name]
+		// A device may have been sent the message by us before the vendor took over.
+		c.Targets, c.Sent = c.Targets-v.Sent, max(c.Sent-v.Delivered, 0)
+		c.Delivered, c.Displayed, c.Clicked = c.Delivered-v.Delivered, c.Displayed-v.Displayed, c.Clicked-v.Clicked
+	}
+	return c
+}
+
+// through is what became of the message on vendors' channels, nil if none of them was used.
+func (f *Funnel) through(vendors ...wire.Name) *Counts {
+	var sum *Counts
+	for _, name := range vendors {
+		if c, used := f.ByChannel[name]; used {
+			if sum == nil {
+				sum = new(Counts)
+			}
+			sum.add(c)
+		}
+	}
+	return sum
 }
 
 // clicks divides the clicks as the vendor does: on the notification, or on a custom message.
@@ -84,6 +125,9 @@ func (s *Service) compatMessages(w http.ResponseWriter, r *http.Request, app *ga
 		}
 		if c := f.on(audience.IOS); c != nil {
 			row.IOS = &oldIOS{Target: c.Targets, Received: c.Delivered, Click: &c.Clicked}
+			if apns := f.through(wire.APNs); apns != nil {
+				row.IOS.APNsSent, row.IOS.APNsTarget, row.IOS.APNsReceived = &apns.Sent, &apns.Targets, &apns.Delivered
+			}
 		}
 		return row
 	})
@@ -108,11 +152,18 @@ func stagesOf(c *Counts) *stages {
 // byChannel are the funnels of the channels of a platform, by the vendor's names.
 type byChannel map[string]*stages
 
-func oneChannel(name string, c *Counts) byChannel {
+// channels are the own channel of a platform and those of vendors that were used.
+func (f *Funnel) channels(own string, c *Counts, vendors map[string]wire.Name) byChannel {
 	if c == nil {
 		return nil
 	}
-	return byChannel{name: stagesOf(c)}
+	out := byChannel{own: stagesOf(c)}
+	for name, vendor := range vendors {
+		if c := f.through(vendor); c != nil {
+			out[name] = stagesOf(c)
+		}
+	}
+	return out
 }
 
 // detailKind is a funnel of one kind of message by platform and channel. Platforms that were not addressed are left out.
@@ -138,10 +189,20 @@ type detailLive struct {
 	IOS *stages `json:"sub_ios,omitempty"`
 }
 
+func namesOf(vendors []wire.Name) map[string]wire.Name {
+	out := make(map[string]wire.Name, len(vendors))
+	for _, name := range vendors {
+		out[string(name)] = name
+	}
+	return out
+}
+
 func detailsOf(f *Funnel) details {
 	kind := &detailKind{
-		stages: *stagesOf(&f.Total), Android: oneChannel("jg_android", f.own()), IOS: oneChannel("jg_ios", f.on(audience.IOS)),
-		QuickApp: oneChannel("quick_jg", f.on(audience.QuickApp)), HMOS: oneChannel("jg_hmos", f.on(audience.HMOS)),
+		stages: *stagesOf(&f.Total), Android: f.channels("jg_android", f.own(), namesOf(androidVendors())),
+		IOS:      f.channels("jg_ios", f.on(audience.IOS), map[string]wire.Name{"apns": wire.APNs}),
+		QuickApp: f.channels("quick_jg", f.on(audience.QuickApp), nil),
+		HMOS:     f.channels("jg_hmos", f.on(audience.HMOS), map[string]wire.Name{"hmpns": wire.HMOS}),
 	}
 	switch {
 	case f.Live:
@@ -216,6 +277,13 @@ func blocksOf(f *Funnel) blocks {
 	}
 	if c := f.on(audience.IOS); c != nil {
 		b.IOS = &oldApple{MsgTarget: c.Targets, MsgReceived: c.Delivered, MsgClick: c.Clicked, MsgDisplay: c.Displayed}
+		if apns := f.through(wire.APNs); apns != nil {
+			b.IOS.APNsTarget, b.IOS.APNsSent, b.IOS.APNsReceived = &apns.Targets, &apns.Sent, &apns.Delivered
+			b.IOS.APNsClick, b.IOS.APNsDisplay = &apns.Clicked, &apns.Displayed
+		}
+	}
+	if c := f.through(androidVendors()...); c != nil {
+		b.AndroidPNS = oldVendor{Target: &c.Targets, Sent: &c.Sent, Received: &c.Delivered, Display: &c.Displayed}
 	}
 	return b
 }
@@ -252,6 +320,9 @@ func groupDetailOf(id int64, f *Funnel) groupDetail {
 	row := groupDetail{GroupMsgID: FormatID(id), GroupMsgIDs: FormatID(id), blocks: blocksOf(f)}
 	if c := f.on(audience.HMOS); c != nil {
 		row.HMOS = &oldHMOS{MsgTarget: c.Targets, MsgReceived: c.Delivered, MsgClick: c.Clicked}
+		if v := f.through(wire.HMOS); v != nil {
+			row.HMOS.VendorTarget, row.HMOS.VendorSent, row.HMOS.VendorReceived, row.HMOS.VendorClick = &v.Targets, &v.Sent, &v.Delivered, &v.Clicked
+		}
 	}
 	return row
 }

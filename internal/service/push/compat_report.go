@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
@@ -89,11 +90,15 @@ type received struct {
 
 func (s *Service) compatReceived(w http.ResponseWriter, r *http.Request, app *gate.App) {
 	s.reportFunnels(w, r, app, func(f Funnel) any {
-		return received{
+		row := received{
 			MsgID:           FormatID(f.Msg),
 			AndroidReceived: f.deliveredOwn(),
 			IOSMsgReceived:  f.delivered(audience.IOS),
 		}
+		if apns := f.through(wire.APNs); apns != nil {
+			row.IOSAPNsSent, row.IOSAPNsReceived = &apns.Sent, &apns.Delivered
+		}
+		return row
 	})
 }
 
@@ -131,6 +136,15 @@ func (s *Service) compatReceivedDetail(w http.ResponseWriter, r *http.Request, a
 		}
 		if c := f.on(audience.IOS); f.Live && c != nil {
 			d.LiveActivitySent, d.LiveActivityReceived, d.IOSMsgReceived = &c.Sent, &c.Delivered, nil
+		}
+		if c := f.through(androidVendors()...); c != nil {
+			d.AndroidPNSSent, d.AndroidPNSReceived = &c.Sent, &c.Delivered
+		}
+		if c := f.through(wire.APNs); c != nil {
+			d.IOSAPNsSent, d.IOSAPNsReceived = &c.Sent, &c.Delivered
+		}
+		if c := f.through(wire.HMOS); c != nil {
+			d.HMPNsSent, d.HMPNsReceived = &c.Sent, &c.Delivered
 		}
 		return d
 	})

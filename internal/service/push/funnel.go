@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"borealis/internal/engine/audience"
+	"borealis/internal/engine/channel/wire"
 )
 
 // Funnel is what became of one message, in total and by platform.
@@ -13,6 +14,9 @@ type Funnel struct {
 	AcceptedAt int64 // Unix milliseconds
 	Total      Counts
 	ByPlatform map[audience.Platform]Counts
+	// ByChannel is the part of each vendor's channel: Targets are those it was tried for, Sent those it accepted the message for, the other stages
+	// what became of these.
+	ByChannel map[wire.Name]Counts
 	// Notification: it had one; Live: it was an event of a live activity; otherwise it was a custom message alone.
 	Notification, Live bool
 	// InApp: devices whose user turned notifications off were to show it inside the app.
@@ -20,7 +24,7 @@ type Funnel struct {
 }
 
 func newFunnel(msg int64) *Funnel {
-	return &Funnel{Msg: msg, ByPlatform: make(map[audience.Platform]Counts)}
+	return &Funnel{Msg: msg, ByPlatform: make(map[audience.Platform]Counts), ByChannel: make(map[wire.Name]Counts)}
 }
 
 // include adds the numbers of another message.
@@ -30,6 +34,11 @@ func (f *Funnel) include(o *Funnel) {
 		sum := f.ByPlatform[p]
 		sum.add(c)
 		f.ByPlatform[p] = sum
+	}
+	for name, c := range o.ByChannel {
+		sum := f.ByChannel[name]
+		sum.add(c)
+		f.ByChannel[name] = sum
 	}
 	f.Notification = f.Notification || o.Notification
 	f.Live = f.Live || o.Live
@@ -54,6 +63,9 @@ func (s *Service) Funnels(ctx context.Context, app int64, ids []int64) ([]Funnel
 		}
 		f := newFunnel(id)
 		f.AcceptedAt, f.Notification, f.InApp, f.Live = m.AcceptedAt, push.HasNotification, push.InApp, push.LiveActivity() != nil
+		if f.ByChannel, err = s.byChannel(ctx, m); err != nil {
+			return nil, err
+		}
 		found[id] = f
 		if !m.Wide {
 			asRows = append(asRows, id)

@@ -20,6 +20,8 @@ type mark struct {
 	ordinals []uint32
 	set      *roaring.Bitmap
 	at       int64 // Unix milliseconds
+	// channel of a vendor that reported it; empty: our own connections.
+	channel string
 }
 
 func (m *mark) each(visit func(uint32) error) error {
@@ -53,7 +55,7 @@ var ErrReceipt = errors.New("push: receipt not understood")
 func receiptMarks(r edgewire.Receipts) ([]mark, error) {
 	marks := make([]mark, 0, len(r.Items))
 	for _, item := range r.Items {
-		m := mark{msg: item.Msg, ordinals: item.Ordinals, at: r.At}
+		m := mark{msg: item.Msg, ordinals: item.Ordinals, at: r.At, channel: r.Channel}
 		switch item.Stage {
 		case edgewire.Sent:
 			m.stage = stageSent

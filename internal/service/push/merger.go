@@ -209,7 +209,7 @@ func (s *Service) apply(
 		case w != nil:
 			fresh := applyWide(w, mk, into)
 			changes = append(changes, fresh...)
-			if err := heard.sets(fresh, mk.at, wanted[mk.msg]); err != nil {
+			if err := heard.sets(fresh, mk, wanted[mk.msg]); err != nil {
 				return changes, err
 			}
 		case !later.cover(mk):

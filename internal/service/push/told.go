@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -37,8 +38,8 @@ func (t *told) accepted(m *message) error {
 }
 
 // reached tells of devices that newly reached a stage of a message.
-func (t *told) reached(m *message, s stage, ordinals []uint32, at int64) error {
-	r := callback.Record{At: at, Channel: channelOwn}
+func (t *told) reached(m *message, s stage, ordinals []uint32, at int64, channel string) error {
+	r := callback.Record{At: at, Channel: cmp.Or(channel, channelOwn)}
 	switch {
 	case len(ordinals) == 0 || m.Kind != kindPush:
 		return nil
@@ -77,7 +78,7 @@ func (t *told) rows(ctx context.Context, tx *db.Tx, app int64, mk *mark, progres
 		return err
 	}
 	for _, s := range mk.stage.implies() {
-		if err := t.reached(m, s, fresh[s], mk.at); err != nil {
+		if err := t.reached(m, s, fresh[s], mk.at, mk.channel); err != nil {
 			return err
 		}
 	}
@@ -85,12 +86,12 @@ func (t *told) rows(ctx context.Context, tx *db.Tx, app int64, mk *mark, progres
 }
 
 // sets tells of what changed in the sets of a wide message, if it is wanted.
-func (t *told) sets(changes []applied, at int64, m *message) error {
+func (t *told) sets(changes []applied, mk *mark, m *message) error {
 	if m == nil {
 		return nil
 	}
 	for _, c := range changes {
-		if err := t.reached(m, c.stage, c.fresh.ToArray(), at); err != nil {
+		if err := t.reached(m, c.stage, c.fresh.ToArray(), mk.at, mk.channel); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,7 @@ func (t *told) ended(m *message, as Outcome, ordinals []uint32, at int64) error 
 	if !t.service.wanted(m.App, m.Callback) {
 		return nil
 	}
-	return t.reached(m, failed(as), ordinals, at)
+	return t.reached(m, failed(as), ordinals, at, "")
 }
 
 func (t *told) add(m *message, r callback.Record) error {

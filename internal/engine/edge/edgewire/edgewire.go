@@ -223,6 +223,8 @@ type Receipts struct {
 	Items []Receipt `cbor:"3,keyasint"`
 	// At is when the batch was closed, Unix milliseconds.
 	At int64 `cbor:"4,keyasint"`
+	// Channel is the vendor's whose report this is; empty for those of edges.
+	Channel string `cbor:"5,keyasint,omitempty"`
 }
 
 // Receipt is one message and stage; Ordinals for few devices, Set (portable Roaring) for many.

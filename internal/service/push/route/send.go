@@ -309,7 +309,8 @@ const whyWithdraw = "withdraw"
 // Withdraw takes a message back from the devices that vendors brought it to, where they can, in the transaction that withdraws it.
 func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, app, msg int64) error {
 	rows, err := tx.Query(ctx, `select r.channel, p.platform, r.bits from push_route_result r join push_route_part p on p.part_id = r.part_id
-		where r.msg_id = $1 and r.app_id = $2 and r.status = $3 and r.channel <> $4 order by r.part_id, r.number`, msg, app, int64(wire.Accepted), string(sms))
+		where r.msg_id = $1 and r.app_id = $2 and r.status = $3 and r.channel <> $4 and p.why <> $5 order by r.part_id, r.number`,
+		msg, app, int64(wire.Accepted), string(sms), whyWithdraw)
 	if err != nil {
 		return fmt.Errorf("route: who has the message: %w", err)
 	}

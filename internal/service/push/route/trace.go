@@ -3,7 +3,10 @@ package route
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"borealis/internal/engine/channel/wire"
 )
@@ -53,7 +56,11 @@ func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]
 			seen[r.part] = true
 			out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
 		}
-		out = append(out, Event{At: r.at, Channel: r.name, What: r.status.String(), Code: r.code, Detail: r.reason, VendorID: r.vendorID})
+		e := Event{At: r.at, Channel: r.name, What: r.status.String(), Code: r.code, Detail: r.reason, VendorID: r.vendorID}
+		if p := byPart[r.part]; p != nil && p.why == whyWithdraw {
+			e.What = "taking back " + e.What
+		}
+		out = append(out, e)
 	}
 	slices.SortStableFunc(out, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return out, nil
@@ -69,19 +76,50 @@ type Tally struct {
 
 // Tallies counts the answers about a message by channel, status and code.
 func (s *Service) Tallies(ctx context.Context, app, msg int64) ([]Tally, error) {
-	rows, err := s.DB.Query(ctx, `select channel, status, code, sum(devices) from push_route_result where msg_id = $1 and app_id = $2
-		group by channel, status, code order by channel, status, code`, msg, app)
+	rows, err := s.DB.Query(ctx, `select r.channel, r.status, r.code, sum(r.devices) from push_route_result r join push_route_part p on p.part_id = r.part_id
+		where r.msg_id = $1 and r.app_id = $2 and p.why <> $3 group by r.channel, r.status, r.code order by r.channel, r.status, r.code`, msg, app, whyWithdraw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("route: count answers: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var out []Tally
 	for rows.Next() {
 		var t Tally
 		if err := rows.Scan(&t.Channel, &t.Status, &t.Code, &t.Devices); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("route: count answers: %w", err)
 		}
 		out = append(out, t)
 	}
 	return out, rows.Err()
+}
+
+// Reach is who a vendor's channel was tried for, and who of them it accepted a message for.
+type Reach struct{ Tried, Accepted *roaring.Bitmap }
+
+// ByChannel tells of each vendor's channel who it was tried for with a message. Short messages supplement a push and are not among them.
+func (s *Service) ByChannel(ctx context.Context, app, msg int64) (map[wire.Name]Reach, error) {
+	results, err := queryResults(ctx, s.DB, app, msg)
+	if err != nil || len(results) == 0 {
+		return nil, err
+	}
+	parts, err := queryParts(ctx, s.DB, `msg_id = $1 and app_id = $2 and why = $3`, msg, app, whyWithdraw)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[wire.Name]Reach)
+	for _, r := range results {
+		if r.name == sms || slices.ContainsFunc(parts, func(p *part) bool { return p.id == r.part }) {
+			continue
+		}
+		reach, known := out[r.name]
+		if !known {
+			reach = Reach{roaring.New(), roaring.New()}
+			out[r.name] = reach
+		}
+		reach.Tried.Or(r.devices)
+		if r.status == wire.Accepted {
+			reach.Accepted.Or(r.devices)
+		}
+	}
+	return out, nil
 }
