@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"borealis/internal/app"
+	"borealis/internal/engine/channel/webpush"
 )
 
 // ChannelCmd is `borealis channel …`.
@@ -21,6 +22,7 @@ type ChannelCmd struct {
 	Set    ChannelSetCmd    `cmd:"" help:"Keep the credentials of an app at a vendor."`
 	Remove ChannelRemoveCmd `cmd:"" help:"Forget the credentials of an app at a vendor."`
 	Test   ChannelTestCmd   `cmd:"" help:"Ask a vendor whether it takes the credentials of an app."`
+	Keys   ChannelKeysCmd   `cmd:"" help:"Make a key pair for Web Push and print it in the form that set takes."`
 }
 
 // channelFlags name a channel of an app.
@@ -127,6 +129,20 @@ func (c *ChannelTestCmd) Run(ctx context.Context) error {
 	}
 	_, err := fmt.Println("taken")
 	return err
+}
+
+// ChannelKeysCmd is `borealis channel keys`.
+type ChannelKeysCmd struct {
+	Subject string `required:"" help:"Who browsers' push services may turn to: mailto:… or https://…." placeholder:"URI"`
+}
+
+// Run makes a key pair.
+func (c *ChannelKeysCmd) Run() error {
+	public, private, err := webpush.GenerateKeys()
+	if err != nil {
+		return err
+	}
+	return printJSON(map[string]string{"public_key": public, "private_key": private, "subject": c.Subject})
 }
 
 // TraceCmd is `borealis trace`.
