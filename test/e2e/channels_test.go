@@ -427,3 +427,54 @@ func (n *Node) number(t *testing.T, c Credentials, d Device, number string) {
 		t.Fatalf("mobile: status %d", status)
 	}
 }
+
+// Nodes that share the work share the vendors too: an account given to one serves pushes through the other, and what a vendor reports to
+// either is counted.
+func TestVendorsServeEveryNode(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t)
+	shared := cluster(t)
+	addrs := []string{freeAddr(t), freeAddr(t)}
+	var nodes []*Node
+	for _, addr := range addrs {
+		nodes = append(nodes, v.start(t, func(c *config.Config) { shared(c); c.HTTPAddr, c.PublicURL = addr, "http://"+addr }))
+	}
+	c := nodes[0].NewApp(t)
+	Eventually(t, "the other node knows the app", func() error {
+		if status := nodes[1].Call(t, c, http.MethodGet, "/v3/push/cid", nil, nil); status != http.StatusOK {
+			return fmt.Errorf("status %d", status)
+		}
+		return nil
+	})
+	v.account(t, nodes[0], c, "huawei", v.Credentials("huawei"))
+	for i, n := range nodes {
+		var list struct{ Channels []app.AdminChannel }
+		Eventually(t, "the node knows the account", func() error {
+			n.Call(t, c, http.MethodGet, "/api/v1/apps/"+c.Key+"/channels", nil, &list)
+			if len(list.Channels) != 1 {
+				return fmt.Errorf("%+v", list)
+			}
+			return nil
+		})
+		// Which apps have channels is a second old at most, so pushes go out until one is routed.
+		v.reports(t, "huawei", list.Channels[0].Receipts)
+		d, token := v.phoneOf(t, nodes[1-i], c, "huawei")
+		var msg string
+		Eventually(t, "routed", func() error {
+			msg = n.push(t, c, map[string]any{"platform": "all", "audience": to(d.RegistrationID), "notification": map[string]any{"alert": "您的快递已经送达", "android": map[string]any{"title": "快递通知"}},
+				"options": map[string]any{"receipt_id": "RCP1", "classification": 1}})
+			p, _ := v.Phones.Find("huawei", token)
+			if len(p.Screen) == 0 {
+				return errors.New(n.trace(t, c, msg, d))
+			}
+			msg = p.Screen[0].ID
+			return nil
+		})
+		await(t, 20*time.Second, "reported", func() error {
+			if f := nodes[1-i].funnel(t, c, msg); f.Total.Delivered != 1 {
+				return errors.New(n.trace(t, c, msg, d))
+			}
+			return nil
+		})
+	}
+}
