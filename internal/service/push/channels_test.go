@@ -50,6 +50,21 @@ func TestDeadTokensGiveWayToTheLiveOne(t *testing.T) {
 	})
 }
 
+// A push service that a device named may say anything. What cannot be stored as it is must not make the part be sent for ever.
+func TestAnyWordsOfAVendorAreKept(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		v := &vendor{name: wire.Huawei}
+		v.will(func(string) wire.Outcome {
+			return wire.Outcome{Status: wire.Accepted, Code: "a\x00b", Reason: "no\x00body\xff", VendorID: "\xc3\x00"}
+		})
+		r, app, all := withVendors(t, d, 2, v)
+		r.tokens(app, all[0], wire.Huawei)
+		msg := r.send(app, `"classification":1`, all[0])
+		eventually(t, "the answer is kept", func() bool { return strings.HasSuffix(r.story(app, msg, all[0]), "huawei accepted a b") })
+	})
+}
+
 // A connected device gets a message over its connection, and through its vendor only if it does not acknowledge.
 func TestAVendorStepsInWhenADeviceIsSilent(t *testing.T) {
 	t.Parallel()

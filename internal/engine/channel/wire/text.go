@@ -3,10 +3,22 @@ package wire
 import (
 	"sort"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
-func clip(s string) string { return CutBytes(strings.ToValidUTF8(s, "\uFFFD"), maxReason) }
+func clip(s string) string { return CutBytes(Printable(s), maxReason) }
+
+// Printable is text of others as it can be stored and shown: valid UTF-8 without control characters. PostgreSQL takes no NUL, and what
+// cannot be stored would be tried for ever.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
 
 // CutBytes is the longest beginning of s of at most n bytes that ends between characters.
 func CutBytes(s string, n int) string {

@@ -172,3 +172,11 @@ func TestTextsAreCutBetweenCharacters(t *testing.T) {
 		t.Errorf("short: %q", got)
 	}
 }
+
+func TestTextOfOthersIsPrintable(t *testing.T) {
+	t.Parallel()
+	o := wire.NewOutcome(wire.Failed, "5\x0000", "a\x00b\r\nc\xffd\u0085é")
+	if o.Code != "5 00" || o.Reason != "a b  c\uFFFDd é" {
+		t.Errorf("%q %q", o.Code, o.Reason)
+	}
+}
