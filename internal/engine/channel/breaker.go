@@ -80,13 +80,14 @@ func (b *breaker) heard(now time.Time, outcomes []wire.Outcome) {
 	}
 	pause = min(pause<<min(steps, 10), longestPause)
 	b.last = wire.NewOutcome(wire.Failed, "paused", "the vendor has failed several times in a row")
-	if denied {
-		b.last = outcomes[0]
-	}
 	for _, o := range outcomes {
-		if !o.Alone {
-			pause = max(pause, o.After)
+		if o.Alone {
+			continue
 		}
+		if denied && b.last.Status != wire.Denied && o.Status == wire.Denied {
+			b.last = o
+		}
+		pause = max(pause, o.After)
 	}
 	b.until = now.Add(pause)
 }

@@ -176,6 +176,21 @@ func TestRefusedCredentialsStopTheAppUntilTheyAreNew(t *testing.T) {
 	}
 }
 
+// While the app waits, everybody hears why: not what one token alone was told.
+func TestThePauseTellsOfTheRefusal(t *testing.T) {
+	t.Parallel()
+	f := &fake{traits: wire.Traits{Name: wire.Vivo, Batch: 10, Parallel: 1}, answer: func([]wire.Token) []wire.Outcome {
+		return []wire.Outcome{{Status: wire.Limited, Alone: true}, {Status: wire.Failed}, {Status: wire.Denied, Code: "10001"}}
+	}}
+	d := channel.New(clock.NewFake(time.Unix(1_800_000_000, 0)), f)
+	for range 2 {
+		d.Send(t.Context(), 1, wire.Vivo, account("a"), tokens(3), &wire.Message{})
+	}
+	if o := d.Send(t.Context(), 1, wire.Vivo, account("a"), tokens(1), &wire.Message{})[0]; f.calls.Load() != 1 || o.Status != wire.Denied || o.Code != "10001" {
+		t.Errorf("%d calls, then %+v", f.calls.Load(), o)
+	}
+}
+
 func TestAVendorWithoutAnswerForSomeIsUnknownForThem(t *testing.T) {
 	t.Parallel()
 	f := &fake{traits: wire.Traits{Name: wire.OPPO, Batch: 10, Parallel: 1}, answer: func(ts []wire.Token) []wire.Outcome { return accept(ts[:1]) }}

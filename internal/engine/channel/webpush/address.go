@@ -2,6 +2,7 @@ package webpush
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,12 +21,24 @@ func newGuarded(allow []netip.Prefix, config *tls.Config) *guarded {
 	return &guarded{https: newTransport(guard.Control, config), http: newTransport(guard.ControlListed, config)}
 }
 
+// maxAnswer is how much of an answer is read, in bytes: services say little, and strangers must not fill the memory.
+const maxAnswer = 16 << 10
+
 // RoundTrip makes one call.
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	transport := g.http
 	if r.URL.Scheme == "https" {
-		return g.https.RoundTrip(r)
+		transport = g.https
 	}
-	return g.http.RoundTrip(r)
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
 }
 
 // newTransport keeps connections to the few services that most browsers use, and holds few of others.

@@ -7,8 +7,9 @@
 //
 // Endpoints come from devices, so any address may be among them. Without wire.Deps.BaseURL only https to public addresses
 // is called; both limits are lifted for the networks of wire.Deps.Allow. With it only what is below it is called. Redirects are not followed. What a
-// push service answers says something of one subscription only: its limits and failures are marked Outcome.Alone, and only
-// the known services of browser makers are believed that the credentials are wrong.
+// push service answers says something of one subscription only: its limits, failures and refusals are marked Outcome.Alone, and only
+// the known services of browser makers are believed that the credentials are wrong, or that they are busy for long. The others have
+// their own few calls at a time and short limits, so that endpoints which do not answer hold up nobody.
 //
 // Web Push has no receipts and takes nothing back by our id.
 package webpush

@@ -7,24 +7,32 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"borealis/internal/engine/channel/wire"
 )
 
-// services are those of browser makers, by the ends of their hosts.
-var services = [...]string{
-	"fcm.googleapis.com", "android.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com",
+// services are those of browser makers: the ends of their hosts, and what the paths of endpoints begin with. Other paths of these hosts
+// are other services, which refuse everybody who is not signed in there.
+var services = [...]struct{ host, path string }{
+	{"fcm.googleapis.com", "/fcm/send/"},
+	{"fcm.googleapis.com", "/wp/"},
+	{"fcm.googleapis.com", "/preprod/wp/"},
+	{"android.googleapis.com", "/gcm/send/"},
+	{"push.services.mozilla.com", "/wpush/"},
+	{"notify.windows.com", "/w/"},
+	{"web.push.apple.com", "/"},
 }
 
-// believed tells whether a service may speak of the credentials. Any device can name an endpoint that refuses them, and
-// must not be able to stop the app's messages to others.
+// believed tells whether an endpoint is one of the services of browser makers.
 func (v *Vendor) believed(endpoint *url.URL) bool {
 	if v.base != "" {
 		return true
 	}
 	host := strings.ToLower(endpoint.Hostname())
 	for _, s := range services {
-		if host == s || strings.HasSuffix(host, "."+s) {
+		if (host == s.host || strings.HasSuffix(host, "."+s.host)) && strings.HasPrefix(endpoint.EscapedPath(), s.path) &&
+			endpoint.EscapedPath() == cleaned(endpoint.EscapedPath()) {
 			return true
 		}
 	}
@@ -37,15 +45,27 @@ var mismatches = [...]string{
 	"do not correspond to the credentials used to create the subscription", "VAPID public key mismatch", "VapidPkHashMismatch",
 }
 
-// outcome reads the answer of a push service.
+// maxStrangePause is the longest pause that an unknown service can ask for: others wait with it.
+const maxStrangePause = time.Minute
+
+// outcome reads the answer of a push service. Any device can name an endpoint that refuses the credentials, is always busy or asks for
+// long pauses, and must not be able to stop the app's messages to others, or be called for days: what is bad about an answer
+// says nothing of other tokens, and of an unknown service not that it will be better later.
 func outcome(a *wire.Answer, believed bool) wire.Outcome {
 	code, reason := explain(a)
 	o := wire.NewOutcome(status(a, believed), code, reason)
+	if o.Status == wire.Limited && !believed {
+		o.Status = wire.Failed
+	}
 	switch o.Status { //nolint:exhaustive // the others say nothing of when, or of others
 	case wire.Accepted:
 		return wire.Outcome{Status: wire.Accepted, VendorID: vendorID(a.Header)}
+	case wire.Denied:
+		o.Alone = true
 	case wire.Limited, wire.Failed:
-		o.After, o.Alone = a.After, true
+		if o.After, o.Alone = a.After, true; !believed {
+			o.After = min(o.After, maxStrangePause)
+		}
 	}
 	return o
 }

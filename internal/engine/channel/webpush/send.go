@@ -3,10 +3,13 @@ package webpush
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"borealis/internal/engine/channel/wire"
@@ -17,17 +20,28 @@ import (
 // maxTTL is what the push services of browsers keep a message at most (Google: four weeks).
 const maxTTL = 28 * 24 * time.Hour
 
+const (
+	// streams and strangeStreams are how many calls of one Send are under way at once: to the services of browser makers, and to others.
+	streams        = 32
+	strangeStreams = 16
+	// strangeCall and strangeSend bound one call to a service that nobody knows, and all of them together.
+	strangeCall = 5 * time.Second
+	strangeSend = 15 * time.Second
+)
+
 // Vendor sends Web Push. It is safe for concurrent use.
 type Vendor struct {
 	clock  clock.Clock
 	caller *wire.Caller
 	tokens *wire.AccessTokens
 	base   string // of the simulator, without a slash at its end
+
+	strangeCall, strangeSend time.Duration
 }
 
 // New returns the sender. A Transport of d is used as it is: whoever gives one guards the addresses.
 func New(d wire.Deps) *Vendor {
-	v := &Vendor{clock: d.Clock, tokens: wire.NewAccessTokens(d.Clock), base: strings.TrimRight(d.BaseURL, "/")}
+	v := &Vendor{clock: d.Clock, tokens: wire.NewAccessTokens(d.Clock), base: strings.TrimRight(d.BaseURL, "/"), strangeCall: strangeCall, strangeSend: strangeSend}
 	transport := d.Transport
 	if transport == nil && v.base == "" {
 		transport = newGuarded(d.Allow, nil)
@@ -40,7 +54,7 @@ func New(d wire.Deps) *Vendor {
 // Traits of Web Push. The services publish no rate; they answer 429.
 func (*Vendor) Traits() wire.Traits {
 	return wire.Traits{
-		Name: wire.WebPush, Batch: 1, Parallel: 64, Rate: wire.Rate{PerSecond: 1000, Unit: wire.Requests}, Idempotent: true,
+		Name: wire.WebPush, Batch: 1000, Parallel: 8, Rate: wire.Rate{PerSecond: 1000, Unit: wire.Messages}, Idempotent: true,
 		Kinds: []wire.Kind{wire.Notification, wire.Data}, MaxTTL: maxTTL,
 	}
 }
@@ -57,7 +71,8 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 
 var errCredentials = errors.New("the credentials are not those of web push")
 
-// Send sends the message to each of the subscriptions, one after the other.
+// Send sends the message to each of the subscriptions. Those at the services of browser makers and all others go side by side,
+// so that an endpoint that somebody made up, and that does not answer, holds up none that is real.
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	own, ok := c.(*Credentials)
 	if !ok {
@@ -68,10 +83,64 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", err.Error()))
 	}
 	out := make([]wire.Outcome, len(tokens))
+	var known, strange []call
 	for i, token := range tokens {
-		out[i] = v.send(ctx, own, token.Value, p)
+		to, reason := parseSubscription(token.Value, v.clock.Now())
+		switch {
+		case reason != "":
+			out[i] = wire.NewOutcome(wire.Invalid, "", "the subscription "+reason)
+		case !v.within(to.endpoint):
+			out[i] = wire.NewOutcome(wire.Rejected, "", "the endpoint is not below the simulator's address")
+		case v.believed(to.endpoint):
+			known = append(known, call{to, &out[i]})
+		default:
+			strange = append(strange, call{to, &out[i]})
+		}
 	}
+	var both sync.WaitGroup
+	both.Go(func() {
+		each(ctx, known, streams, func(call call) { *call.outcome = v.send(ctx, own, call.to, p, true) })
+	})
+	both.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, v.strangeSend)
+		defer cancel()
+		// In another order each time: who comes behind too many that do not answer has more luck when it is repeated.
+		rand.Shuffle(len(strange), func(i, j int) { strange[i], strange[j] = strange[j], strange[i] })
+		each(ctx, strange, strangeStreams, func(call call) {
+			ctx, cancel := context.WithTimeout(ctx, v.strangeCall)
+			defer cancel()
+			*call.outcome = v.send(ctx, own, call.to, p, false)
+		})
+	})
+	both.Wait()
 	return out
+}
+
+// call is what is to be made for one token.
+type call struct {
+	to      *subscription
+	outcome *wire.Outcome
+}
+
+// each makes calls, n at a time. What is not begun when ctx ends has Failed.
+func each(ctx context.Context, calls []call, n int, do func(call)) {
+	var (
+		next atomic.Int64
+		wg   sync.WaitGroup
+	)
+	for range min(n, len(calls)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(calls)); i = next.Add(1) - 1 {
+				if ctx.Err() != nil {
+					*calls[i].outcome = wire.NewOutcome(wire.Failed, "", "no time was left to send it")
+					calls[i].outcome.Alone = true
+					continue
+				}
+				do(calls[i])
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // prepared is a message in the terms of Web Push, the same for all subscriptions.
@@ -96,14 +165,8 @@ func (v *Vendor) prepare(m *wire.Message) (*prepared, error) {
 	return &prepared{text: text, ttl: strconv.FormatInt(int64(ttl/time.Second), 10), urgency: o.urgency(m), topic: o.topic(m)}, nil
 }
 
-func (v *Vendor) send(ctx context.Context, c *Credentials, token string, p *prepared) wire.Outcome {
-	to, reason := parseSubscription(token, v.clock.Now())
-	if reason != "" {
-		return wire.NewOutcome(wire.Invalid, "", "the subscription "+reason)
-	}
-	if !v.within(to.endpoint) {
-		return wire.NewOutcome(wire.Rejected, "", "the endpoint is not below the simulator's address")
-	}
+// send makes one call; believed: to a service of a browser's maker.
+func (v *Vendor) send(ctx context.Context, c *Credentials, to *subscription, p *prepared, believed bool) wire.Outcome {
 	body, err := encrypt(to, p.text)
 	if err != nil {
 		return wire.NewOutcome(wire.Rejected, "", err.Error())
@@ -128,7 +191,7 @@ func (v *Vendor) send(ctx context.Context, c *Credentials, token string, p *prep
 		o.Alone = true
 		return o
 	}
-	return outcome(&answer, v.believed(to.endpoint))
+	return outcome(&answer, believed)
 }
 
 // within tells whether an endpoint may be called at all, as far as its text says.

@@ -339,32 +339,80 @@ func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestOnlyKnownServicesSpeakOfTheCredentials(t *testing.T) {
 	t.Parallel()
 	for host, believed := range map[string]bool{
-		"fcm.googleapis.com": true, "updates.push.services.mozilla.com": true, "wns2-am3p.notify.windows.com": true, "web.push.apple.com": true,
-		"FCM.GoogleApis.com": true, "push.example.net": false, "fcm.googleapis.com.evil.example": false, "evilpush.apple.com": false,
+		"fcm.googleapis.com/fcm/send": true, "fcm.googleapis.com/wp": true, "updates.push.services.mozilla.com/wpush/v2": true,
+		"wns2-am3p.notify.windows.com/w": true, "web.push.apple.com": true, "FCM.GoogleApis.com/fcm/send": true,
+		"push.example.net/wpush": false, "fcm.googleapis.com.evil.example/wp": false, "evilweb.push.apple.com": false,
+		// Services beside those for browsers: they would refuse.
+		"fcm.googleapis.com/v1/projects": false, "api.push.apple.com/3/device": false, "fcm.googleapis.com/wp/../v1/projects": false,
+		"fcm.googleapis.com/wp/%2e%2e/v1/projects": false,
 	} {
 		for _, status := range []int{400, 401, 403, 429, 500, 0} {
 			v := New(wire.Deps{Clock: clock.System{}, Transport: answering(func(r *http.Request) (*http.Response, error) {
 				if status == 0 {
 					return nil, io.ErrUnexpectedEOF
 				}
-				return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {"9"}}, Body: http.NoBody, Request: r}, nil
+				return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {"900"}}, Body: http.NoBody, Request: r}, nil
 			})})
 			o := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token("https://" + host + "/a")}}, simple())[0]
 			want := wire.Outcome{Status: wire.Rejected}
 			switch {
-			case status == 429:
-				want = wire.Outcome{Status: wire.Limited, After: 9 * time.Second, Alone: true}
-			case status == 500:
-				want = wire.Outcome{Status: wire.Failed, After: 9 * time.Second, Alone: true}
+			case status == 429 && believed:
+				want = wire.Outcome{Status: wire.Limited, After: 900 * time.Second, Alone: true}
+			case status == 500 && believed:
+				want = wire.Outcome{Status: wire.Failed, After: 900 * time.Second, Alone: true}
+			case status == 429, status == 500:
+				want = wire.Outcome{Status: wire.Failed, After: time.Minute, Alone: true}
 			case status == 0:
 				want = wire.Outcome{Status: wire.Unknown, Alone: true}
 			case believed:
-				want.Status = wire.Denied
+				want = wire.Outcome{Status: wire.Denied, Alone: true}
 			}
 			if o.Status != want.Status || o.After != want.After || o.Alone != want.Alone {
 				t.Errorf("%s answers %d: %+v, want %+v", host, status, o, want)
 			}
 		}
+	}
+}
+
+// Devices that name services which never answer hold up neither the messages to real ones nor the call.
+func TestServicesThatDoNotAnswerHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	v := New(wire.Deps{Clock: clock.System{}, Transport: answering(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Hostname() == "tar.example" {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	})})
+	v.strangeCall, v.strangeSend = 20*time.Millisecond, 100*time.Millisecond
+	var list []wire.Token
+	for range 500 {
+		list = append(list, wire.Token{Value: token("https://tar.example/a")})
+	}
+	for range 500 {
+		list = append(list, wire.Token{Value: token("https://fcm.googleapis.com/fcm/send/a")})
+	}
+	out := v.Send(t.Context(), credentials(t, v), list, simple())
+	for i, o := range out {
+		if i >= 500 && o.Status != wire.Accepted || i < 500 && (!o.Alone || o.Status != wire.Unknown && o.Status != wire.Failed) {
+			t.Fatalf("token %d: %+v", i, o)
+		}
+	}
+}
+
+// What a stranger answers is not kept in memory as a whole.
+func TestLittleOfAnAnswerIsRead(t *testing.T) {
+	t.Parallel()
+	service := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusGone)
+		_, _ = w.Write(bytes.Repeat([]byte("x"), 8<<20))
+	}))
+	service.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer service.Close()
+	v := trusting(&recorder{Server: service}, netip.MustParsePrefix("127.0.0.0/8"))
+	if o := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token(service.URL + "/a")}}, simple())[0]; o.Status != wire.Invalid {
+		t.Errorf("%+v", o)
 	}
 }
 
