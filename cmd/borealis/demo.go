@@ -48,7 +48,6 @@ func (c *DemoCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cfg.VendorURL = phones.url
-	cfg.CallbackAllow = []string{"127.0.0.0/8"} // the simulated browser has its push service on this machine
 	node, err := app.Open(ctx, cfg, newLogger("warn", "auto"))
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ const maxGateway = 64 << 10
 
 // vendors are the channels that apps of this installation can use.
 func vendors(cfg *config.Config, c clock.Clock) (*channel.Dispatcher, *channel.Texts, error) {
-	deps := wire.Deps{BaseURL: cfg.VendorURL, Allow: networks(cfg.CallbackAllow), Clock: c}
+	deps := wire.Deps{BaseURL: cfg.VendorURL, Allow: networks(cfg.WebPushAllow), Clock: c}
 	var gateway *generic.Config
 	if cfg.SMSGateway != "" {
 		text, err := os.ReadFile(cfg.SMSGateway)

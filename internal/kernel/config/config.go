@@ -57,6 +57,7 @@ type Config struct {
 	VendorURL      string   `group:"Listeners" help:"Base URL of a simulator of the vendors of push channels (borealis sim), for development. Empty: the vendors themselves." name:"vendor-url" placeholder:"URL"`
 	SMSGateway     string   `group:"Listeners" help:"File with the description of a gateway for short messages, as docs/channels/sms.md has it. Empty: apps can use the named providers only." name:"sms-gateway" placeholder:"FILE"`
 	CallbackAllow  []string `group:"Listeners" help:"Private networks (CIDR) to which receipts of pushes may be sent all the same; by default only public addresses are called." name:"callback-allow" placeholder:"CIDR"`
+	WebPushAllow   []string `group:"Listeners" help:"Private networks (CIDR) where the push services of browsers may be, also without TLS. Any device names such a service, so anybody can make the server call what is in them." name:"webpush-allow" placeholder:"CIDR"`
 
 	DatabaseURL URL `group:"Stores" help:"PostgreSQL to use instead of SQLite in data-dir: postgres://user:password@host/database." name:"database-url" placeholder:"URL"`
 	NATSURL     URL `group:"Stores" help:"NATS to use instead of the embedded one: nats://host:4222, several separated by commas. Its max_payload must be 8MB." name:"nats-url" placeholder:"URL"`

@@ -93,6 +93,7 @@ func TestEveryOptionFromEnvironment(t *testing.T) {
 		"data-dir": "/d", "mode": "platform", "target": "core", "node-name": "n1", "key-file": "/k",
 		"http-addr": ":1", "mqtt-addr": ":2", "mqtts-addr": ":3", "internal-addr": ":4",
 		"public-url": "https://p.example", "vendor-url": "http://127.0.0.1:9099", "sms-gateway": "/sms.json", "tls-cert": "/c", "tls-key": "/y", "trusted-proxies": "10.0.0.0/8", "callback-allow": "10.1.0.0/16",
+		"webpush-allow": "10.2.0.0/16",
 		"database-url": "postgres://h/d", "nats-url": "nats://h:1",
 		"max-connections": "7", "registrations-per-minute": "8", "drain-timeout": "9s",
 		"log-level": "warn", "log-format": "text",
@@ -252,6 +253,9 @@ func TestSampleSaysTheDefaults(t *testing.T) {
 	if len(got.TrustedProxies) == 0 {
 		got.TrustedProxies = nil
 	}
+	if len(got.WebPushAllow) == 0 {
+		got.WebPushAllow = nil
+	}
 	if len(got.CallbackAllow) == 0 {
 		got.CallbackAllow = nil
 	}
@@ -278,7 +282,7 @@ func TestYAMLReadsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.DataDir, c.NodeName, c.TrustedProxies = `C:\a "b" # c`, "null", []string{"::/0", "10.0.0.0/8"}
-	c.CallbackAllow = []string{"192.168.0.0/16"}
+	c.CallbackAllow, c.WebPushAllow = []string{"192.168.0.0/16"}, []string{"fd00::/8"}
 	c.PublicURL, c.NATSURL = "https://x.example/a: b", "nats://h:1"
 	got, err := parse(t, "serve", "--config", writeFile(t, string(c.YAML())))
 	if err != nil {

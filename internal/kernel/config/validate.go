@@ -108,6 +108,7 @@ func (v *validation) listeners(c *Config) {
 	v.baseURL("vendor-url", c.VendorURL)
 	v.networks("trusted-proxies", c.TrustedProxies)
 	v.networks("callback-allow", c.CallbackAllow)
+	v.networks("webpush-allow", c.WebPushAllow)
 }
 
 func (v *validation) baseURL(name, text string) {
