@@ -256,17 +256,21 @@ const maxReceipts = 1 << 20
 // mountReceipts registers where vendors report what became of messages.
 func (c *core) mountReceipts(mux *http.ServeMux) {
 	mux.HandleFunc("POST /channel/v1/receipts/{app_key}/{channel}/{secret}", func(w http.ResponseWriter, r *http.Request) {
-		app := c.gate.App(r.PathValue("app_key"))
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceipts))
 		problem := func(status int, detail string) {
 			web.WriteProblem(w, r, web.Problem{Status: status, Detail: detail})
 		}
+		app := c.gate.App(r.PathValue("app_key"))
+		if app == nil || subtle.ConstantTimeCompare([]byte(r.PathValue("secret")), []byte(c.receiptSecret(app.Key, wire.Name(r.PathValue("channel"))))) != 1 {
+			problem(http.StatusNotFound, "nobody reports to this address")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceipts))
 		switch {
-		case err != nil:
+		case web.IsTooLarge(err):
 			problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are read", maxReceipts))
 			return
-		case app == nil || subtle.ConstantTimeCompare([]byte(r.PathValue("secret")), []byte(c.receiptSecret(app.Key, wire.Name(r.PathValue("channel"))))) != 1:
-			problem(http.StatusNotFound, "nobody reports to this address")
+		case err != nil:
+			problem(http.StatusBadRequest, "the body was cut off")
 			return
 		}
 		var wrong *route.ReceiptError

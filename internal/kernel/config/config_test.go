@@ -94,7 +94,7 @@ func TestEveryOptionFromEnvironment(t *testing.T) {
 		"http-addr": ":1", "mqtt-addr": ":2", "mqtts-addr": ":3", "internal-addr": ":4",
 		"public-url": "https://p.example", "vendor-url": "http://127.0.0.1:9099", "sms-gateway": "/sms.json", "tls-cert": "/c", "tls-key": "/y", "trusted-proxies": "10.0.0.0/8", "callback-allow": "10.1.0.0/16",
 		"webpush-allow": "10.2.0.0/16",
-		"database-url": "postgres://h/d", "nats-url": "nats://h:1",
+		"database-url":  "postgres://h/d", "nats-url": "nats://h:1",
 		"max-connections": "7", "registrations-per-minute": "8", "drain-timeout": "9s",
 		"log-level": "warn", "log-format": "text",
 	}

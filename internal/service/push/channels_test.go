@@ -65,6 +65,57 @@ func TestAnyWordsOfAVendorAreKept(t *testing.T) {
 	})
 }
 
+// What a vendor reports again, as vendors do that got no answer, is one loss; other apps' messages are nobody's to report on.
+func TestLossesReportedAgainAreKeptOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		v := &vendor{name: wire.Huawei}
+		r, app, all := withVendors(t, d, 3, v)
+		for _, dev := range all {
+			r.tokens(app, dev, wire.Huawei)
+		}
+		msg := r.send(app, `"classification":1`, all...)
+		eventually(t, "the vendor takes it", func() bool { return r.funnel(app, msg).Vendor == 3 })
+		report := func(msg int64, devices ...target) {
+			t.Helper()
+			v.reported = nil
+			for _, dev := range devices {
+				v.reported = append(v.reported, wire.Receipt{Token: fmt.Sprintf("%s-%d", wire.Huawei, dev.ordinal), ID: fmt.Sprint(msg), Event: wire.Lost, Code: "6\x00", Reason: "off"})
+			}
+			if answer, err := r.VendorReceipts(t.Context(), app, wire.Huawei, nil, nil); err != nil || string(answer) != "ok" {
+				t.Fatalf("%s, %v", answer, err)
+			}
+		}
+		report(msg, all[0], all[1], all[0])
+		report(msg, all[1], all[2])
+		for range 3 {
+			report(msg, all...)
+			report(msg+1_000_000, all...)
+		}
+		tallies, err := r.parts.route.Tallies(t.Context(), app.ID, msg)
+		want := []route.Tally{{Channel: wire.Huawei, Status: wire.Accepted, Devices: 3}, {Channel: wire.Huawei, Status: wire.Silenced, Code: "6 ", Devices: 3}}
+		if err != nil || !slices.Equal(tallies, want) {
+			t.Errorf("%+v, %v, want %+v", tallies, err, want)
+		}
+		if got := r.story(app, msg, all[1]); got != "huawei routed offline, huawei accepted, huawei silenced 6 " {
+			t.Errorf("trace %q", got)
+		}
+		other, strangers := r.newApp(0, "android")
+		if err := r.parts.route.SetChannel(t.Context(), "test", other, wire.Huawei, []byte("{}"), 0); err != nil {
+			t.Fatal(err)
+		}
+		r.tokens(other, strangers[0], wire.Huawei)
+		v.reported = []wire.Receipt{{Token: fmt.Sprintf("%s-%d", wire.Huawei, strangers[0].ordinal), ID: fmt.Sprint(msg), Event: wire.Lost, Code: "7"},
+			{Token: fmt.Sprintf("%s-%d", wire.Huawei, strangers[0].ordinal), ID: fmt.Sprint(msg), Event: wire.Arrived}}
+		if _, err := r.VendorReceipts(t.Context(), other, wire.Huawei, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if tallies, err := r.parts.route.Tallies(t.Context(), app.ID, msg); err != nil || !slices.Equal(tallies, want) || r.funnel(app, msg).Delivered != 0 {
+			t.Errorf("another app's vendor said: %+v, %v", tallies, err)
+		}
+	})
+}
+
 // A connected device gets a message over its connection, and through its vendor only if it does not acknowledge.
 func TestAVendorStepsInWhenADeviceIsSilent(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type vendor struct {
 	sent      []string // token:message, of what was accepted
 	calls     int
 	retracted []string
+	reported  []wire.Receipt
 }
 
 type vendorAccount struct{}
@@ -71,6 +73,13 @@ func (v *vendor) Retract(_ context.Context, _ wire.Credentials, tokens []wire.To
 		v.retracted = append(v.retracted, t.Value+":"+id)
 	}
 	return wire.All(len(tokens), wire.Outcome{Status: wire.Accepted})
+}
+
+// Receipts are those that the test has set, whatever is posted.
+func (v *vendor) Receipts(wire.Credentials, *http.Request, []byte) ([]wire.Receipt, []byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reported, []byte("ok"), nil
 }
 
 func (v *vendor) will(answer func(token string) wire.Outcome) {

@@ -1,9 +1,13 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -59,7 +63,7 @@ func (s *Service) Receipts(ctx context.Context, app *gate.App, name wire.Name, r
 	var (
 		out  []Reported
 		dead []device.DeviceToken
-		lost = make(map[int64][]*result)
+		lost = make(map[loss]*roaring.Bitmap)
 		now  = s.now()
 	)
 	for _, receipt := range list {
@@ -91,37 +95,91 @@ func (s *Service) Receipts(ctx context.Context, app *gate.App, name wire.Name, r
 			if receipt.Event == wire.Unregistered {
 				status = wire.Invalid
 			}
-			lost[msg] = append(lost[msg], &result{msg: msg, name: name, status: status, code: receipt.Code, reason: "reported later: " + receipt.Reason, at: at,
-				devices: roaring.BitmapOf(ordinal)})
+			l := loss{msg, status, wire.Printable(receipt.Code), wire.Printable(receipt.Reason)}
+			if lost[l] == nil {
+				lost[l] = roaring.New()
+			}
+			lost[l].Add(ordinal)
 		}
 	}
+	if len(dead) == 0 && len(lost) == 0 {
+		return out, answer, nil
+	}
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.Devices.DropTokens(ctx, tx, app.ID, dead); err != nil {
+		// In the order of a part's end, which locks the part before the tokens.
+		if err := s.noteLost(ctx, tx, app.ID, name, lost, now); err != nil {
 			return err
 		}
-		return s.noteLost(ctx, tx, app.ID, name, lost)
+		return s.Devices.DropTokens(ctx, tx, app.ID, dead)
 	})
 	return out, answer, err
 }
 
-// noteLost keeps what vendors report of messages that they accepted and did not bring, for traces: with the part of the message that
-// they accepted it in.
-func (s *Service) noteLost(ctx context.Context, tx *db.Tx, app int64, name wire.Name, lost map[int64][]*result) error {
-	for msg, results := range lost {
-		for _, r := range results {
-			var part int64
-			err := tx.QueryRow(ctx, `select coalesce(max(part_id), 0) from push_route_part where msg_id = $1 and app_id = $2 and channel = $3`, msg, app, string(name)).Scan(&part)
-			if err != nil {
-				return err
-			}
-			if part == 0 {
-				continue // not a message of ours
-			}
-			r.part = part
-			if err := insertResults(ctx, tx, app, part, []*result{r}); err != nil {
-				return err
-			}
+// loss is what devices have in common that a vendor lost a message for.
+type loss struct {
+	msg          int64
+	status       wire.Status
+	code, reason string
+}
+
+// noteLost keeps what vendors report of messages that they accepted and did not bring, for traces: with the last part that the channel
+// had of the message. What is reported again is not kept again.
+func (s *Service) noteLost(ctx context.Context, tx *db.Tx, app int64, name wire.Name, lost map[loss]*roaring.Bitmap, at int64) error {
+	byMessage := func(a, b loss) int {
+		return cmp.Or(cmp.Compare(a.msg, b.msg), cmp.Compare(a.status, b.status), cmp.Compare(a.code, b.code), cmp.Compare(a.reason, b.reason))
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(lost), byMessage) { // all calls in one order, since parts are locked
+		var part int64
+		err := tx.QueryRow(ctx, `select coalesce(max(part_id), 0) from push_route_part where msg_id = $1 and app_id = $2 and channel = $3`, l.msg, app, string(name)).Scan(&part)
+		if err != nil {
+			return fmt.Errorf("route: find the part of a receipt: %w", err)
+		}
+		if part == 0 {
+			continue // not a message of ours
+		}
+		// The lock of the part's results, which are numbered: its end may be written at this moment.
+		if _, err := tx.Exec(ctx, `update push_route_part set state = state where part_id = $1`, part); err != nil {
+			return fmt.Errorf("route: lock the part of a receipt: %w", err)
+		}
+		told, err := queryTold(ctx, tx, part, l)
+		if err != nil {
+			return err
+		}
+		if told = roaring.AndNot(lost[l], told); told.IsEmpty() {
+			continue
+		}
+		r := &result{part: part, msg: l.msg, name: name, status: l.status, code: l.code, reason: reportedLater + l.reason, at: at, devices: told}
+		if err := insertResults(ctx, tx, app, part, []*result{r}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// reportedLater begins the reasons of results that came with receipts.
+const reportedLater = "reported later: "
+
+// queryTold is who a loss was reported for already.
+func queryTold(ctx context.Context, tx *db.Tx, part int64, l loss) (*roaring.Bitmap, error) {
+	rows, err := tx.Query(ctx, `select bits from push_route_result where part_id = $1 and status = $2 and code = $3 and reason = $4`,
+		part, int64(l.status), l.code, reportedLater+l.reason)
+	if err != nil {
+		return nil, fmt.Errorf("route: read results: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	out := roaring.New()
+	for rows.Next() {
+		var (
+			bits []byte
+			set  = roaring.New()
+		)
+		if err := rows.Scan(&bits); err != nil {
+			return nil, fmt.Errorf("route: read results: %w", err)
+		}
+		if err := set.UnmarshalBinary(bits); err != nil {
+			return nil, fmt.Errorf("route: read result: %w", err)
+		}
+		out.Or(set)
+	}
+	return out, rows.Err()
 }

@@ -158,7 +158,8 @@ func queryParts(ctx context.Context, d *db.DB, where string, args ...any) ([]*pa
 	return out, rows.Err()
 }
 
-// insertResults numbers the results of a part behind those it has.
+// insertResults numbers the results of a part behind those it has. The transaction must have changed the part's row before, which is
+// the lock of the numbers.
 func insertResults(ctx context.Context, tx *db.Tx, app, part int64, results []*result) error {
 	var n int64
 	if err := tx.QueryRow(ctx, `select coalesce(max(number), 0) from push_route_result where part_id = $1`, part).Scan(&n); err != nil {
@@ -172,7 +173,8 @@ func insertResults(ctx context.Context, tx *db.Tx, app, part int64, results []*r
 		}
 		_, err = tx.Exec(ctx, `insert into push_route_result (part_id, number, msg_id, app_id, channel, status, code, reason, vendor_id, devices, at, bits)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			r.part, n, r.msg, app, string(r.name), int64(r.status), wire.Printable(r.code), wire.Printable(r.reason), wire.Printable(r.vendorID), int64(r.devices.GetCardinality()), r.at, bits)
+			r.part, n, r.msg, app, string(r.name), int64(r.status), wire.Printable(r.code), wire.Printable(r.reason), wire.Printable(r.vendorID),
+			int64(r.devices.GetCardinality()), r.at, bits)
 		if err != nil {
 			return fmt.Errorf("route: insert result: %w", err)
 		}
