@@ -116,6 +116,55 @@ func TestLossesReportedAgainAreKeptOnce(t *testing.T) {
 	})
 }
 
+// Apps whose vendors do not answer, on all channels, hold up no other app.
+func TestHangingVendorsHoldUpNoOtherApp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		names := []wire.Name{wire.APNs, wire.HMOS, wire.FCM, wire.Huawei, wire.Honor, wire.Xiaomi, wire.OPPO, wire.Vivo, wire.Meizu}
+		release := make(chan struct{})
+		var all []*vendor
+		for _, name := range names {
+			v := &vendor{name: name}
+			v.will(func(string) wire.Outcome { return wire.Outcome{Status: wire.Accepted} })
+			v.before = func() { <-release }
+			all = append(all, v)
+		}
+		good := &vendor{name: wire.WebPush}
+		r, first, devices := withVendors(t, d, len(names), append(all, good)...)
+		t.Cleanup(func() { close(release) })
+		for i := range 4 {
+			app, list := first, devices
+			if i > 0 {
+				app, list = r.newApp(0, slices.Repeat([]string{"android"}, len(names))...)
+				for _, name := range names {
+					if err := r.parts.route.SetChannel(t.Context(), "test", app, name, []byte("{}"), 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for i, name := range names {
+				r.tokens(app, list[i], name)
+			}
+			r.send(app, `"classification":1`, list...)
+		}
+		eventually(t, "lines hang", func() bool { return hanging(all) >= 20 })
+		app, list := r.newApp(0, "android")
+		if err := r.parts.route.SetChannel(t.Context(), "test", app, good.name, []byte("{}"), 0); err != nil {
+			t.Fatal(err)
+		}
+		r.tokens(app, list[0], good.name)
+		msg := r.send(app, `"classification":1`, list[0])
+		eventually(t, "the other app's message goes", func() bool { return r.funnel(app, msg).Vendor == 1 })
+	})
+}
+
+func hanging(vendors []*vendor) (n int) {
+	for _, v := range vendors {
+		n += int(v.waiting.Load())
+	}
+	return n
+}
+
 // A connected device gets a message over its connection, and through its vendor only if it does not acknowledge.
 func TestAVendorStepsInWhenADeviceIsSilent(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ type vendor struct {
 	calls     int
 	retracted []string
 	reported  []wire.Receipt
+	// before is called first by Send, waiting are the calls that are in it.
+	before  func()
+	waiting atomic.Int32
 }
 
 type vendorAccount struct{}
@@ -50,6 +54,11 @@ func (v *vendor) Parse(raw []byte) (wire.Credentials, error) {
 func (v *vendor) Probe(context.Context, wire.Credentials) error { return nil }
 
 func (v *vendor) Send(_ context.Context, _ wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
+	if v.before != nil {
+		v.waiting.Add(1)
+		v.before()
+		v.waiting.Add(-1)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.calls++

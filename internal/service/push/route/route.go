@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -74,7 +75,8 @@ type Service struct {
 	channels channels
 	quotas   quotas
 	wake     chan struct{}
-	slots    chan struct{} // of lines that work
+	planners chan struct{} // slots of lines that plan
+	senders  chan struct{} // slots of lines that send
 	turns    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -95,14 +97,19 @@ func New(d Deps) *Service {
 	if d.ReceiptURL == nil {
 		d.ReceiptURL = func(string, wire.Name) string { return "" }
 	}
-	return &Service{Deps: d, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxLines), lines: make(map[lineKey]bool)}
+	return &Service{Deps: d, wake: make(chan struct{}, 1), planners: make(chan struct{}, maxPlanners), senders: make(chan struct{}, maxSenders), lines: make(map[lineKey]bool)}
 }
 
 const (
 	// tick is how often the database is asked for work: time passes, and another node may have accepted a message.
 	tick = 500 * time.Millisecond
-	// maxLines bounds the lines that work at once.
-	maxLines = 32
+	// maxPlanners and maxSenders bound the lines that plan and that send at once. Planning waits for no vendor.
+	maxPlanners = 8
+	maxSenders  = 32
+	// maxOfApp is how many lines of one app send at once: vendors that do not answer it leave room for other apps.
+	maxOfApp = 6
+	// turnLength is how long a line that always has work keeps its slot, apart from the calls under way.
+	turnLength = 5 * time.Second
 	// cleanTick is how often old rows are deleted.
 	cleanTick = 10 * time.Minute
 )
@@ -144,18 +151,23 @@ func (s *Service) round(ctx context.Context, parent Messages) error {
 	if err != nil {
 		return err
 	}
+	rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] }) // nobody is always the last
 	for _, key := range due {
 		if !s.owns(key.app) || !s.begin(key) {
 			continue
 		}
+		slots := s.senders
+		if key.name == "" {
+			slots = s.planners
+		}
 		select {
-		case s.slots <- struct{}{}:
+		case slots <- struct{}{}:
 		default:
 			s.end(key)
-			return nil // the next round looks again
+			continue // the next round looks again
 		}
 		s.turns.Go(func() {
-			defer func() { <-s.slots; s.end(key) }()
+			defer func() { <-slots; s.end(key) }()
 			if err := s.turn(ctx, parent, key); err != nil && ctx.Err() == nil {
 				s.Log.Warn("routes", "app", key.app, "channel", key.name, "err", err)
 			}
@@ -164,9 +176,13 @@ func (s *Service) round(ctx context.Context, parent Messages) error {
 	return nil
 }
 
-// turn works on a line until nothing of it is due.
+// turn works on a line until nothing of it is due, or its time is over.
 func (s *Service) turn(ctx context.Context, parent Messages, key lineKey) error {
-	for ctx.Err() == nil {
+	for began := s.Clock.Now(); ctx.Err() == nil; {
+		if s.Clock.Now().Sub(began) > turnLength {
+			s.Wake()
+			return nil
+		}
 		var (
 			more bool
 			err  error
@@ -183,11 +199,23 @@ func (s *Service) turn(ctx context.Context, parent Messages, key lineKey) error 
 	return nil
 }
 
+// begin takes a line up, unless it is, or its app has enough of them.
 func (s *Service) begin(key lineKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lines[key] {
 		return false
+	}
+	if key.name != "" {
+		n := 0
+		for k := range s.lines {
+			if k.app == key.app && k.name != "" {
+				n++
+			}
+		}
+		if n >= maxOfApp {
+			return false
+		}
 	}
 	s.lines[key] = true
 	return true
