@@ -41,6 +41,17 @@ func (t Token) check() error {
 // Environments of a token; production when nothing is said.
 const environmentProduction, environmentSandbox = "production", "sandbox"
 
+// EnvironmentOf is the environment of a token by whether it is for development.
+func EnvironmentOf(sandbox bool) string {
+	if sandbox {
+		return environmentSandbox
+	}
+	return environmentProduction
+}
+
+// Sandbox tells whether the token is for development.
+func (t Token) Sandbox() bool { return t.Environment == environmentSandbox }
+
 func checkEnvironment(environment string) error {
 	if environment != "" && environment != environmentProduction && environment != environmentSandbox {
 		return invalid("environment", "must be production or sandbox")

@@ -16,3 +16,9 @@ func UntilHour(now time.Time, hour int) time.Duration {
 	}
 	return at.Sub(local)
 }
+
+// ShanghaiDay numbers the days of Shanghai, from 1970 on.
+func ShanghaiDay(t time.Time) int64 {
+	_, offset := Shanghai(t).Zone()
+	return (t.Unix() + int64(offset)) / (24 * 60 * 60)
+}

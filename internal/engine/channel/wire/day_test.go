@@ -28,3 +28,17 @@ func TestHoursAreThoseOfShanghai(t *testing.T) {
 		}
 	})
 }
+
+func TestDaysOfShanghaiBeginAtItsMidnight(t *testing.T) {
+	t.Parallel()
+	midnight := time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC)
+	day := wire.ShanghaiDay(midnight)
+	for after, want := range map[time.Duration]int64{-time.Second: day - 1, 0: day, 24*time.Hour - time.Second: day, 24 * time.Hour: day + 1} {
+		if got := wire.ShanghaiDay(midnight.Add(after)); got != want {
+			t.Errorf("%s after midnight: %d, want %d", after, got, want)
+		}
+	}
+	if wire.ShanghaiDay(time.Unix(0, 0)) != 0 {
+		t.Error("the first day is not 0")
+	}
+}
