@@ -99,14 +99,18 @@ func policyOf(p *payload.Push, byDefault string) policy {
 
 // mode of a channel. An unknown word is the default.
 func (p *policy) mode(name wire.Name) mode {
-	v := p.vendors[name]
-	if p.message && !p.third { // a custom message: nothing to show, so a channel carries it only on demand
-		if name == wire.Huawei || name == wire.Honor {
-			return known(v.DistributionCustomize, own)
-		}
+	if p.message && !p.third {
+		return p.customize(name)
+	}
+	return known(p.vendors[name].Distribution, p.byDefault)
+}
+
+// customize is the mode of a custom message: there is nothing to show, so a channel carries it only on demand.
+func (p *policy) customize(name wire.Name) mode {
+	if name != wire.Huawei && name != wire.Honor {
 		return own
 	}
-	return known(v.Distribution, p.byDefault)
+	return known(p.vendors[name].DistributionCustomize, own)
 }
 
 func known(m, otherwise mode) mode {
@@ -132,16 +136,20 @@ func (p *policy) candidates(configured, have []wire.Name) []wire.Name {
 			out = append(out, name)
 		}
 	}
-	if !choice(out) {
-		return out
-	}
-	switch at := slices.Index(out, wire.FCM); p.fcm {
-	case fcmOwn:
+	if p.fcm == fcmOwn && choice(out) {
 		return nil
-	case makerFirst, makerWhenAway:
-		out = append(slices.Delete(out, at, at+1), wire.FCM)
 	}
+	slices.SortFunc(out, func(a, b wire.Name) int { return p.rank(a) - p.rank(b) })
 	return out
+}
+
+// rank orders the channels for one push, best first. It does not depend on what a device has, so that a device whose tokens come and go moves
+// on and never back.
+func (p *policy) rank(name wire.Name) int {
+	if name == wire.FCM && (p.fcm == makerFirst || p.fcm == makerWhenAway) {
+		return 2*slices.Index(order[:], wire.Meizu) + 1 // behind the last of the makers
+	}
+	return 2 * slices.Index(order[:], name)
 }
 
 // choice tells whether a device can be reached through FCM and through the maker of the phone.
@@ -169,8 +177,7 @@ func (p *policy) goesFirst(candidates []wire.Name) bool {
 
 // after are the candidates of a device that come after a channel, which it may no longer have.
 func (p *policy) after(name wire.Name, configured, have []wire.Name) []wire.Name {
-	all := p.candidates(append(slices.Clone(configured), name), append(slices.Clone(have), name))
-	return slices.DeleteFunc(all[slices.Index(all, name)+1:], func(n wire.Name) bool { return !slices.Contains(configured, n) })
+	return slices.DeleteFunc(p.candidates(configured, have), func(n wire.Name) bool { return p.rank(n) <= p.rank(name) })
 }
 
 // class of a message on a channel.
