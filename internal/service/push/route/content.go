@@ -14,6 +14,8 @@ import (
 
 // frame is what our own connections bring to a device, as far as vendors can carry it.
 type frame struct {
+	// Type is "notification" or, if the push has only a custom message for the platform, "message".
+	Type    string          `json:"type"`
 	Title   string          `json:"title"`
 	Alert   string          `json:"alert"`
 	Extras  json.RawMessage `json:"extras"`
@@ -83,21 +85,21 @@ func (m *Message) content(p *policy, name wire.Name, platform audience.Platform,
 		return nil
 	}
 	switch {
-	case m.Push.HasNotification:
+	case f.Type == "notification":
 		f.notification(out, name)
 		out.Title = cmp.Or(out.Title, title)
+		if name == wire.APNs {
+			out.Apple = f.apple(out, m.Push.Options.APNsCollapseID)
+		}
 	case p.third && name != wire.WebPush:
 		if !m.third(out, name, platform, title) {
 			return nil
 		}
-	case f.Message != nil:
+	case f.Message != nil && (p.message || p.customize(name) != own):
 		out.Kind, out.Title, out.Body = wire.Data, f.Message.Title, f.Message.Content
 		out.ContentType, out.Extras = f.Message.ContentType, f.Message.Extras
 	default:
 		return nil
-	}
-	if name == wire.APNs {
-		out.Apple = f.apple(out, m.Push.Options.APNsCollapseID)
 	}
 	return out
 }
