@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 
 	"borealis/internal/app"
 	"borealis/internal/engine/channel/webpush"
+	"borealis/internal/engine/channel/wire"
 )
 
 // ChannelCmd is `borealis channel …`.
@@ -51,12 +54,42 @@ func (c *ChannelListCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		return printJSON(out)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CHANNEL\tACCOUNT\tDEVICES\tPROBLEM")
-	for _, ch := range out {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", ch.Channel, ch.Account, ch.Devices, ch.Problem)
+	return printChannels(os.Stdout, out)
+}
+
+// printChannels prints a table, and below it what is long: addresses for receipts.
+func printChannels(to io.Writer, list []app.AdminChannel) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHANNEL\tDEVICES\tACCOUNT\tPROBLEM")
+	for _, ch := range list {
+		problem := ch.Problem
+		if ch.ProblemAt > 0 {
+			problem = fmt.Sprintf("%s (%s)", problem, localTime(ch.ProblemAt, time.DateTime))
+		}
+		if ch.QuotaUntil > 0 {
+			problem = strings.TrimPrefix(problem+"; quota used up until "+localTime(ch.QuotaUntil, time.DateTime), "; ")
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", ch.Channel, ch.Devices, ch.Account, cmp.Or(problem, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	first := true
+	for _, ch := range list {
+		if ch.Receipts == "" {
+			continue
+		}
+		if first {
+			fmt.Fprintln(w, "\nRECEIPTS GO TO (secret)")
+			first = false
+		}
+		fmt.Fprintf(w, "%s\t%s\n", ch.Channel, ch.Receipts)
 	}
 	return w.Flush()
+}
+
+func localTime(millis int64, layout string) string {
+	return time.UnixMilli(millis).Local().Format(layout)
 }
 
 // ChannelSetCmd is `borealis channel set`.
@@ -68,8 +101,9 @@ type ChannelSetCmd struct {
 
 // Run keeps the credentials.
 func (c *ChannelSetCmd) Run(ctx context.Context) error {
-	in := os.Stdin
+	in, name := os.Stdin, "standard input"
 	if c.File != "-" {
+		name = c.File
 		file, err := os.Open(c.File)
 		if err != nil {
 			return err
@@ -82,14 +116,22 @@ func (c *ChannelSetCmd) Run(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case len(text) > limit || !json.Valid(text):
-		return fmt.Errorf("%s is not a JSON file of at most %d bytes", c.File, limit)
+	case len(text) > limit:
+		return fmt.Errorf("%s has more than %d bytes", name, limit)
+	case len(bytes.TrimSpace(text)) == 0:
+		return fmt.Errorf("%s is empty", name)
+	}
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
+		return fmt.Errorf("%s is not JSON: %w", name, err)
 	}
 	var out struct{}
 	if err := c.call(ctx, http.MethodPut, c.path(), app.AdminChannelChange{Credentials: text, Marketing: c.Marketing}, &out); err != nil {
 		return err
 	}
-	return c.say("kept; `borealis channel test` asks the vendor whether it takes them")
+	if c.Channel == "sms" {
+		return c.say("kept; providers of short messages can only be tried by sending one")
+	}
+	return c.say(fmt.Sprintf("kept; `borealis channel test %s %s` asks the vendor whether it takes them", c.Key, c.Channel))
 }
 
 func (c *channelFlags) say(text string) error {
@@ -125,7 +167,7 @@ func (c *ChannelTestCmd) Run(ctx context.Context) error {
 		return printJSON(out)
 	}
 	if !out.OK {
-		return fmt.Errorf("not taken: %s", out.Reason)
+		return fmt.Errorf("%s: %s", c.Channel, out.Reason)
 	}
 	_, err := fmt.Println("taken")
 	return err
@@ -142,7 +184,14 @@ func (c *ChannelKeysCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return printJSON(map[string]string{"public_key": public, "private_key": private, "subject": c.Subject})
+	text, err := json.Marshal(map[string]string{"public_key": public, "private_key": private, "subject": c.Subject})
+	if err != nil {
+		return err
+	}
+	if _, err := webpush.New(wire.Deps{}).Parse(text); err != nil { // the subject may be no address
+		return err
+	}
+	return printJSON(json.RawMessage(text))
 }
 
 // TraceCmd is `borealis trace`.
@@ -168,9 +217,13 @@ func (c *TraceCmd) Run(ctx context.Context) error {
 	for _, e := range out.Events {
 		at := ""
 		if e.At > 0 {
-			at = time.UnixMilli(e.At).Local().Format("2006-01-02 15:04:05.000")
+			at = localTime(e.At, "2006-01-02 15:04:05.000")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", at, e.Channel, e.What, strings.TrimSpace(e.Code+" "+e.Detail))
+		why := e.Detail
+		if e.Code != "" {
+			why = strings.TrimSuffix(e.Code+": "+e.Detail, ": ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", at, e.Channel, e.What, why)
 	}
 	return w.Flush()
 }

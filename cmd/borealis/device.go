@@ -20,7 +20,7 @@ type DeviceCmd struct {
 	MQTT     string   `name:"mqtt" help:"Connect here instead of where the server says: tcp://host:1883, mqtts://…, ws://host:8080/mqtt, wss://…." placeholder:"URL"`
 	Count    int      `default:"1" help:"Number of devices." placeholder:"N"`
 	Platform string   `default:"android" enum:"android,ios,quickapp,hmos,web,desktop,iot" help:"Platform of the devices: ${enum}."`
-	Tags     []string `help:"Tags that every device sets." placeholder:"TAG,…"`
+	Tags     []string `help:"Tags that every device sets." placeholder:"TAG"`
 	Alias    string   `help:"Alias that every device sets." placeholder:"ALIAS"`
 	Display  bool     `default:"true" negatable:"" help:"Report notifications as displayed."`
 	Click    bool     `help:"Report displayed notifications as clicked."`

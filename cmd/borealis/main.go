@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // calendars work on machines without a time zone database
 
@@ -34,6 +35,19 @@ type commands struct {
 	Version   VersionCmd   `cmd:"" help:"Print what this binary was built from."`
 }
 
+// helpOfValue is the help of a flag or an argument. kong shows no default beside a placeholder, so it is said here.
+func helpOfValue(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.Flag == nil || v.Flag.PlaceHolder == "" || !v.HasDefault || v.Default == "" {
+		return text
+	}
+	head, ends := strings.CutSuffix(text, ".")
+	if ends {
+		return head + "; default " + v.Default + "."
+	}
+	return text + "; default " + v.Default
+}
+
 func main() {
 	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "borealis:", err)
@@ -47,7 +61,7 @@ func run() error {
 	var cli commands
 	parser := kong.Must(&cli, append(config.Options(),
 		kong.Name("borealis"), kong.Description("Push, statistics and more for app developers, on your own machines."),
-		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))...)
+		kong.ShortUsageOnError(), kong.ValueFormatter(helpOfValue), kong.BindTo(ctx, (*context.Context)(nil)))...)
 	kctx, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	return kctx.Run()

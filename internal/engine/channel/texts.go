@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"borealis/internal/engine/channel/sms"
 	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
 )
@@ -49,7 +50,11 @@ func (t *Texts) Parse(raw []byte) (wire.Credentials, error) {
 	_ = json.Unmarshal(fields["provider"], &name) // what is no text is no name
 	p := t.providers[name]
 	if p == nil {
-		return nil, &wire.FieldError{Field: "provider", Reason: "must be one of " + strings.Join(slices.Sorted(maps.Keys(t.providers)), ", ")}
+		reason := "must be one of " + strings.Join(slices.Sorted(maps.Keys(t.providers)), ", ")
+		if name == sms.Generic {
+			reason += ": the operator of this server has described no gateway (sms-gateway)"
+		}
+		return nil, &wire.FieldError{Field: "provider", Reason: reason}
 	}
 	delete(fields, "provider")
 	rest, err := json.Marshal(fields)
