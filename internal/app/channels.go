@@ -126,7 +126,7 @@ func (c *core) channelsOf(ctx context.Context, app *gate.App) ([]AdminChannel, e
 	for _, ch := range list {
 		out = append(out, AdminChannel{
 			Channel: string(ch.Name), Account: ch.Account, Marketing: ch.Marketing, Problem: ch.Problem, ProblemAt: ch.ProblemAt, QuotaUntil: ch.QuotaUntil,
-			Devices: counts[string(ch.Name)], Receipts: c.push.Channels().ReceiptURL(app.Key, ch.Name), UpdatedAt: ch.UpdatedAt,
+			Devices: counts[string(ch.Name)], Receipts: c.push.Channels().ReceiptAddress(app.Key, ch.Name), UpdatedAt: ch.UpdatedAt,
 		})
 	}
 	return out, nil
@@ -152,23 +152,23 @@ func (c *core) probe(ctx context.Context, app int64, name string) (AdminProbe, e
 	return AdminProbe{Reason: err.Error()}, nil
 }
 
-// trace tells what happened with a message for a device, by their public ids. found is false if the app has no such message or device.
-func (c *core) trace(ctx context.Context, appKey, msg, rid string) (out AdminTrace, found bool, err error) {
-	app := c.gate.App(appKey)
-	id, ok := push.ParseID(msg)
-	if app == nil || !ok {
-		return AdminTrace{}, false, nil
-	}
+// trace tells what happened with a message for a device of an app, by their public ids. missing says what of them the app does not have.
+func (c *core) trace(ctx context.Context, app *gate.App, msg, rid string) (out AdminTrace, missing string, err error) {
 	ordinals, err := c.devices.Lookup(ctx, app, []string{rid})
 	if err != nil {
-		return AdminTrace{}, false, err
+		return AdminTrace{}, "", err
 	}
 	known, _ := device.Found([]string{rid}, ordinals)
 	if len(known) == 0 {
-		return AdminTrace{}, false, nil
+		return AdminTrace{}, "device", nil
 	}
-	out.Events, err = c.push.Trace(ctx, app.ID, id, known[0])
-	return out, len(out.Events) > 0, err
+	if id, ok := push.ParseID(msg); ok {
+		out.Events, err = c.push.Trace(ctx, app.ID, id, known[0])
+	}
+	if err == nil && len(out.Events) == 0 {
+		missing = "message"
+	}
+	return out, missing, err
 }
 
 // channelRoutes are the operator's calls about channels.
@@ -215,7 +215,7 @@ func (a *adminServer) removeChannel(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var removed bool
 		if removed, err = a.core.push.Channels().RemoveChannel(r.Context(), operator, app, wire.Name(r.PathValue("channel"))); err == nil && !removed {
-			err = &account.InvalidError{Field: "channel", Reason: "the app has no credentials for it"}
+			err = &account.InvalidError{Field: "channel", Reason: route.ErrNoCredentials.Error()}
 		}
 	}
 	a.answer(w, r, err, func() any { return struct{}{} })
@@ -231,9 +231,16 @@ func (a *adminServer) probeChannel(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *adminServer) traceDevice(w http.ResponseWriter, r *http.Request) {
-	out, found, err := a.core.trace(r.Context(), r.PathValue("key"), r.PathValue("id"), r.PathValue("rid"))
-	if err == nil && !found {
-		err = &account.InvalidError{Field: "message", Reason: "the app has no such message or device"}
+	var (
+		out     AdminTrace
+		missing string
+	)
+	app, err := a.app(r)
+	if err == nil {
+		out, missing, err = a.core.trace(r.Context(), app, r.PathValue("id"), r.PathValue("rid"))
+	}
+	if err == nil && missing != "" {
+		err = &account.InvalidError{Field: missing, Reason: "the app has none with this id"}
 	}
 	a.answer(w, r, err, func() any { return out })
 }
@@ -368,9 +375,9 @@ func (c *core) channelAPI(api huma.API) {
 		})
 	huma.Register(api, operation("message-trace", http.MethodGet, "/messages/{id}/devices/{registration_id}", "Why a device got a message or did not"),
 		func(ctx context.Context, in *traceInput) (*traceOutput, error) {
-			trace, found, err := c.trace(ctx, appOf(ctx).Key, in.ID, in.RegistrationID)
-			if err == nil && !found {
-				return nil, huma.Error404NotFound("the app has no such message or device")
+			trace, missing, err := c.trace(ctx, appOf(ctx), in.ID, in.RegistrationID)
+			if err == nil && missing != "" {
+				return nil, huma.Error404NotFound("the app has no such " + missing)
 			}
 			return &traceOutput{Body: trace}, err
 		})

@@ -125,7 +125,7 @@ func (s *Service) Probe(ctx context.Context, app int64, name wire.Name) error {
 		return err
 	}
 	if creds == nil {
-		return &wire.FieldError{Field: "channel", Reason: "the app has no credentials for " + string(name)}
+		return ErrNoCredentials
 	}
 	return c.probe(ctx, creds)
 }

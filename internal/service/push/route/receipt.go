@@ -39,6 +39,15 @@ func (e *ReceiptError) Error() string { return e.err.Error() }
 // Unwrap is the reason.
 func (e *ReceiptError) Unwrap() error { return e.err }
 
+// ReceiptAddress is where the vendor of a channel reports to what became of an app's messages; empty if it reports nothing, or if the
+// address of this server is not known.
+func (s *Service) ReceiptAddress(appKey string, name wire.Name) string {
+	if _, reports := s.Dispatcher.Vendor(name).(wire.Receiver); !reports {
+		return ""
+	}
+	return s.ReceiptURL(appKey, name)
+}
+
 // Receipts reads a call of a vendor about messages of an app: it forgets tokens that are no longer good, and returns what is to be marked and
 // the body to answer with. The error is ErrNoReceipts, wire.ErrSignature, a *ReceiptError, or ours.
 func (s *Service) Receipts(ctx context.Context, app *gate.App, name wire.Name, r *http.Request, body []byte) ([]Reported, []byte, error) {

@@ -251,6 +251,9 @@ type carrier struct {
 // ErrNoChannel says that this installation has no channel of that name.
 var ErrNoChannel = errors.New("no such channel")
 
+// ErrNoCredentials says that an app has none for a channel.
+var ErrNoCredentials = errors.New("the app has no credentials for it")
+
 func (s *Service) carrier(name wire.Name) (carrier, error) {
 	if name == sms && s.SMS != nil {
 		return carrier{s.SMS.Parse, s.SMS.Probe}, nil
