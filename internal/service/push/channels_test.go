@@ -484,6 +484,10 @@ func TestTraceSaysWhereAMessageStands(t *testing.T) {
 			if got := what(msg, all[2]); got != "accepted, connection waiting" {
 				t.Errorf("waiting: %q", got)
 			}
+			r.acknowledge(app, msg, all[0]) // as a receipt of the vendor says it
+			if got := what(msg, all[0]); !strings.Contains(got, "huawei delivered") || strings.Contains(got, "connection") {
+				t.Errorf("delivered by the vendor: %q", got)
+			}
 			if err := r.Withdraw(t.Context(), app, msg); err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"borealis/internal/engine/channel/wire"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/service/push/route"
@@ -18,7 +19,7 @@ const channelConnection = "connection"
 type TraceEvent struct {
 	// At is Unix milliseconds; of what is to come, when it is due; 0 if the time is not known: of messages to many only the fact is kept.
 	At int64 `json:"at"`
-	// Channel is "connection", a vendor's, "sms", or empty for what concerns all.
+	// Channel is "connection", a vendor's, "sms", or empty for what concerns all, or may have come by several.
 	Channel string `json:"channel,omitempty"`
 	// What happened: accepted, not a target, routed, due, claimed, an answer of a vendor, held, sent, delivered, displayed, clicked, or how it ended.
 	What   string `json:"what"`
@@ -51,7 +52,7 @@ func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]
 	for _, e := range routes {
 		out = append(out, TraceEvent{At: e.At, Channel: string(e.Channel), What: e.What, Code: e.Code, Detail: e.Detail, VendorID: e.VendorID})
 	}
-	out = append(out, own...)
+	out = append(out, broughtBy(routes, own)...)
 	if m.WithdrawnAt > 0 {
 		out = append(out, TraceEvent{At: m.WithdrawnAt, What: "withdrawn by its sender"})
 	}
@@ -65,6 +66,41 @@ func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]
 		return 1
 	})
 	return out, nil
+}
+
+// broughtBy names who brought the message to the device in what happened there. If a vendor accepted it, a receipt of the vendor or of the SDK
+// says so, and our own connection did not send it, except before the vendor was asked because the device kept silent.
+func broughtBy(routes []route.Event, own []TraceEvent) []TraceEvent {
+	var (
+		vendor string
+		at     int64
+		silent bool
+	)
+	for _, e := range routes {
+		switch {
+		case e.What == "routed":
+			silent = silent || e.Detail == route.Unacknowledged
+		case e.What == wire.Accepted.String() && e.Channel != "sms":
+			vendor, at = string(e.Channel), e.At
+		}
+	}
+	if vendor == "" {
+		return own
+	}
+	out := make([]TraceEvent, 0, len(own))
+	for _, e := range own {
+		switch {
+		case silent && (e.What == "sent" || e.At > 0 && e.At < at):
+		case silent:
+			e.Channel = "" // either may have been the first
+		case e.What == "sent":
+			continue // the vendor's answer says it
+		default:
+			e.Channel = vendor
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // traceOwn is what our own connections did; nil if the device is no target.

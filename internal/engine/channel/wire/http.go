@@ -131,7 +131,7 @@ func (e *CallError) Error() string {
 	if u, ok := err.(*url.Error); ok { //nolint:errorlint // only the outermost one has the address
 		err = u.Err
 	}
-	return "wire: no answer: " + err.Error()
+	return "no answer: " + err.Error()
 }
 
 // Unwrap is the cause.

@@ -11,6 +11,9 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
+// Unacknowledged is the Detail of "routed" for a device that was connected and kept silent.
+const Unacknowledged = whySilent
+
 // Event of a trace: one thing that happened with a message for a device on a channel.
 type Event struct {
 	// At is Unix milliseconds; of what is to come, when it is due.
@@ -42,9 +45,9 @@ func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]
 		}
 		seen[p.id] = true
 		out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
-		e := Event{At: p.dueAt, Channel: p.name, What: "due"}
+		e := Event{At: p.dueAt, Channel: p.name, What: "due", Detail: "then it is sent"}
 		if p.state == claimed {
-			e.What = "claimed"
+			e.What, e.Detail = "claimed", "it is being sent"
 		}
 		out = append(out, e)
 	}
