@@ -324,9 +324,22 @@ func TestRefusedCredentialsAreNoted(t *testing.T) {
 		msg := r.send(app, `"classification":1`, all...)
 		eventually(t, "noted", func() bool {
 			list, err := r.parts.route.Channels(t.Context(), app.ID)
-			return err == nil && len(list) == 1 && list[0].Problem == "1006 says the vendor"
+			return err == nil && len(list) == 1 && list[0].Problem == "1006: says the vendor"
 		})
 		eventually(t, "comes back", func() bool { return slices.Contains(r.connect(app, all[0]), msg) })
+		eventually(t, "counted", func() bool {
+			families, err := r.registry.Gather()
+			if err != nil {
+				t.Error(err)
+			}
+			for _, f := range families {
+				if f.GetName() == "borealis_push_channel_answers_total" {
+					labels := f.GetMetric()[0].GetLabel()
+					return labels[0].GetValue() == "meizu" && labels[1].GetValue() == "denied" && f.GetMetric()[0].GetCounter().GetValue() == 1
+				}
+			}
+			return false
+		})
 		if err := r.parts.route.SetChannel(t.Context(), "test", app, wire.Meizu, []byte("bad"), 0); err == nil {
 			t.Error("bad credentials were kept")
 		}

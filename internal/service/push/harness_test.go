@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 // except the merger; the test calls them.
 type rig struct {
 	*Service
+	registry *prometheus.Registry // of the process that runs
 	t        testing.TB
 	db       *db.DB
 	bus      *bus.Bus
@@ -123,10 +124,11 @@ func (r *rig) boot() {
 		},
 		Lost: func(p int) { r.Lose(p) },
 	})
+	r.registry = prometheus.NewRegistry()
 	r.Service = New(Deps{
 		DB: r.db, Bus: r.bus, Outbox: box, Gate: r.gate, Audience: r.audience, Devices: r.devices,
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
-		Metrics: prometheus.NewRegistry(), Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
+		Metrics: r.registry, Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
 		CallbackSecret: func(app *gate.App) string { return "secret of " + app.Key }, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
 		Channels: channel.New(r.fake, r.vendors...), Audit: audit.New(r.fake, []byte("key")),
 	})

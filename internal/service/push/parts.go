@@ -56,7 +56,7 @@ func newParts(s *Service, d *Deps) parts {
 		}),
 		route: route.New(route.Deps{
 			DB: d.DB, Gate: d.Gate, Devices: d.Devices, Presence: d.Presence, Leases: d.Leases, IDs: id.NewSequence(d.DB, d.Clock, "route_part"), Sealer: d.Sealer,
-			Dispatcher: d.Channels, SMS: d.SMS, Audit: d.Audit, Clock: d.Clock, Log: d.Log, ReceiptURL: d.ReceiptURL,
+			Dispatcher: d.Channels, SMS: d.SMS, Audit: d.Audit, Clock: d.Clock, Log: d.Log, Metrics: d.Metrics, ReceiptURL: d.ReceiptURL,
 		}),
 	}
 }

@@ -257,18 +257,18 @@ func (s *Service) credentials(ctx context.Context, app int64, name wire.Name) (w
 	return known, nil
 }
 
-// noteAccount keeps what a vendor said of an app's account. "" clears the problem.
-func (s *Service) noteAccount(ctx context.Context, tx *db.Tx, app int64, name wire.Name, problem string, quotaUntil int64) error {
+// noteAccount keeps what a vendor said of an app's account, and reports whether that was not known. "" clears the problem.
+func (s *Service) noteAccount(ctx context.Context, tx *db.Tx, app int64, name wire.Name, problem string, quotaUntil int64) (bool, error) {
 	at := s.now()
 	if problem == "" {
 		at = 0
 	}
-	_, err := tx.Exec(ctx, `update push_channel set problem = $3, problem_at = $4, quota_until = $5 where app_id = $1 and channel = $2
+	n, err := tx.Exec(ctx, `update push_channel set problem = $3, problem_at = $4, quota_until = $5 where app_id = $1 and channel = $2
 		and (problem <> $3 or quota_until <> $5)`, app, string(name), problem, at, quotaUntil)
 	if err != nil {
-		return fmt.Errorf("route: note account: %w", err)
+		return false, fmt.Errorf("route: note account: %w", err)
 	}
-	return nil
+	return n > 0, nil
 }
 
 func (s *Service) now() int64 { return clock.Millis(s.Clock.Now()) }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"borealis/internal/engine/channel"
 	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
@@ -61,10 +63,11 @@ type Deps struct {
 	Sealer     Sealer
 	Dispatcher *channel.Dispatcher
 	// SMS may be nil: then no app can have the channel.
-	SMS   ShortMessages
-	Audit *audit.Log
-	Clock clock.Clock
-	Log   *slog.Logger
+	SMS     ShortMessages
+	Audit   *audit.Log
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
 	// ReceiptURL is where a vendor shall report to what became of messages; empty: nowhere. Optional.
 	ReceiptURL func(appKey string, name wire.Name) string
 }
@@ -74,6 +77,7 @@ type Service struct {
 	Deps
 	channels channels
 	quotas   quotas
+	answers  *prometheus.CounterVec
 	wake     chan struct{}
 	planners chan struct{} // slots of lines that plan
 	senders  chan struct{} // slots of lines that send
@@ -97,7 +101,14 @@ func New(d Deps) *Service {
 	if d.ReceiptURL == nil {
 		d.ReceiptURL = func(string, wire.Name) string { return "" }
 	}
-	return &Service{Deps: d, wake: make(chan struct{}, 1), planners: make(chan struct{}, maxPlanners), senders: make(chan struct{}, maxSenders), lines: make(map[lineKey]bool)}
+	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "borealis_push_channel_answers_total", Help: "Answers of vendors' channels and of SMS, per device and try, by channel and status.",
+	}, []string{"channel", "status"})
+	d.Metrics.MustRegister(answers)
+	return &Service{
+		Deps: d, answers: answers, wake: make(chan struct{}, 1), planners: make(chan struct{}, maxPlanners), senders: make(chan struct{}, maxSenders),
+		lines: make(map[lineKey]bool),
+	}
 }
 
 const (

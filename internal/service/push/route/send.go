@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -129,6 +130,7 @@ type sorted struct {
 	renewed                 map[uint32]device.Token
 	results                 []*result
 	problem                 string
+	news                    bool // the problem was not known before
 	quotas                  int
 }
 
@@ -180,7 +182,7 @@ func (t *task) sort() *sorted {
 			case o.Status == wire.Invalid && t.tokens != nil && (o.Since == 0 || t.broughtAt[i] <= o.Since):
 				out.dead = append(out.dead, device.DeviceToken{Ordinal: ordinal, Token: device.Token{Channel: string(t.part.name), Token: t.tokens[i].Value}})
 			case o.Status == wire.Denied:
-				out.problem = o.Code + " " + o.Reason
+				out.problem = strings.TrimPrefix(o.Code+": "+o.Reason, ": ")
 			case o.Status == wire.Quota:
 				out.quotas++
 			}
@@ -188,7 +190,7 @@ func (t *task) sort() *sorted {
 		}
 	}
 	if len(out.dead) >= wholesale && len(out.dead) == len(t.ordinals) {
-		out.problem = out.results[0].code + " every token of a call was refused: are these the credentials of this app?"
+		out.problem = out.results[0].code + ": every token of a call was refused: are these the credentials of this app?"
 		out.dead = nil
 	}
 	if !missing.IsEmpty() {
@@ -239,6 +241,12 @@ func (t *task) finish(ctx context.Context) error {
 		t.s.forgetQuota(p.app, p.name)
 		return err
 	}
+	for _, r := range out.results {
+		t.s.answers.WithLabelValues(string(r.name), r.status.String()).Add(float64(r.devices.GetCardinality()))
+	}
+	if out.news {
+		t.s.Log.Warn("a vendor refuses what an app has there", "app_key", t.app.Key, "channel", p.name, "problem", out.problem)
+	}
 	for ordinal, token := range out.renewed {
 		if err := t.s.Devices.PutToken(ctx, t.app, ordinal, token); err != nil {
 			t.s.Log.Warn("a token that its vendor renewed was not kept", "app", p.app, "channel", p.name, "err", err)
@@ -281,20 +289,20 @@ func (t *task) write(ctx context.Context, out *sorted, moved []*part, refused *r
 }
 
 // account keeps what the outcomes say of the app's account at the vendor.
-func (t *task) account(ctx context.Context, tx *db.Tx, out *sorted) error {
+func (t *task) account(ctx context.Context, tx *db.Tx, out *sorted) (err error) {
 	switch {
 	case out.problem != "":
-		return t.s.noteAccount(ctx, tx, t.part.app, t.part.name, out.problem, t.fact.quotaUntil)
+		out.news, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, out.problem, t.fact.quotaUntil)
 	case len(t.outcomes) > 0 && out.quotas == len(t.outcomes):
 		until := t.s.tomorrow()
 		if after := t.outcomes[0].After; after > 0 {
 			until = t.s.now() + after.Milliseconds()
 		}
-		return t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", until)
+		_, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", until)
 	case !out.accepted.IsEmpty():
-		return t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", 0)
+		_, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", 0)
 	}
-	return nil
+	return err
 }
 
 // pause before the next try, with some chance in it.
