@@ -13,14 +13,18 @@ import (
 	"borealis/internal/kernel/db"
 )
 
-// maxFrames bounds the frames of one group that wait for a device.
-const maxFrames = 100
+const (
+	// maxFrames bounds the frames of one group that wait for a device.
+	maxFrames = 100
+	// maxDeviceFrames bounds those of all its groups: who makes the groups is the device, which may be anybody's.
+	maxDeviceFrames = 1000
+)
 
 // Refusals of SendFrame.
 var (
 	// ErrNoDevice says that the device has ended, or never was.
 	ErrNoDevice = errors.New("push: the app has no such device")
-	// ErrManyFrames says that maxFrames of the group wait for the device already.
+	// ErrManyFrames says that maxFrames of the group, or maxDeviceFrames in all, wait for the device already.
 	ErrManyFrames = errors.New("push: too many frames wait for the device")
 )
 
@@ -79,8 +83,8 @@ func (s *Service) SendFrame(ctx context.Context, f DeviceFrame, also func(contex
 				}
 			}
 		}
-		waiting, err := queryFrames(ctx, tx, f, false)
-		if err == nil && len(waiting) >= maxFrames {
+		ofGroup, all, err := countFrames(ctx, tx, f)
+		if err == nil && (ofGroup >= maxFrames || all >= maxDeviceFrames) {
 			err = ErrManyFrames
 		}
 		if err == nil {
@@ -197,6 +201,16 @@ func queryFrames(ctx context.Context, tx *db.Tx, f DeviceFrame, ofTopic bool) ([
 		return nil, fmt.Errorf("push: waiting frames: %w", err)
 	}
 	return collectIDs(rows)
+}
+
+// countFrames counts the frames that wait for a device: those of the group, and all.
+func countFrames(ctx context.Context, tx *db.Tx, f DeviceFrame) (ofGroup, all int, err error) {
+	err = tx.QueryRow(ctx, `select coalesce(sum(case when group_no = $3 then 1 else 0 end), 0), count(*) from push_frame where app_id = $1 and ordinal = $2`,
+		f.App, int64(f.Ordinal), f.Group).Scan(&ofGroup, &all)
+	if err != nil {
+		return 0, 0, fmt.Errorf("push: count frames: %w", err)
+	}
+	return ofGroup, all, nil
 }
 
 // acknowledgeFrame deletes a frame that the device it was made for has. Marks name other devices too: any device may say that it

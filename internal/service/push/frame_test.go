@@ -239,7 +239,16 @@ func TestFramesAreRefused(t *testing.T) {
 		}
 		r.sendFrame(app, all[0], "1", func(f *DeviceFrame) { f.Group = 8 })
 		r.acknowledge(app, last, all[0])
-		r.sendFrame(app, all[0], "1", nil)
+		last = r.sendFrame(app, all[0], "1", nil)
+		for i := range maxDeviceFrames - maxFrames - 1 {
+			r.sendFrame(app, all[0], "1", func(f *DeviceFrame) { f.Group = int64(i/maxFrames + 9) })
+		}
+		f.Group = 6
+		if _, err := r.SendFrame(ctx, f, agreed); !errors.Is(err, ErrManyFrames) {
+			t.Errorf("more than a device may have in all: %v", err)
+		}
+		r.acknowledge(app, last, all[0])
+		r.sendFrame(app, all[0], "1", func(f *DeviceFrame) { f.Group = 6 })
 		if err := r.devices.Delete(ctx, app.ID, all[0].ordinal); err != nil {
 			t.Fatal(err)
 		}

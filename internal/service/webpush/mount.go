@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/web"
 )
 
@@ -48,10 +49,18 @@ func (s *Service) surface(methods map[string]answer) http.HandlerFunc {
 			web.WriteProblem(w, r, web.Problem{Status: http.StatusMethodNotAllowed})
 			return
 		}
+		if !s.calls.Allow(ratelimit.IPKey(s.ClientIP(r))) {
+			act = tooMany
+		}
 		if err := act(w, r); err != nil {
 			s.refuse(w, r, err)
 		}
 	}
+}
+
+// tooMany is the answer to an address that calls too often. It costs no look at keys or at the database.
+func tooMany(http.ResponseWriter, *http.Request) error {
+	return later(http.StatusTooManyRequests, "too many calls from this address", 10*time.Second)
 }
 
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {

@@ -72,6 +72,8 @@ type Limits struct {
 	Sender int
 	// Address bounds those of senders that do not say who they are, by IP address; 0: 600.
 	Address int
+	// Calls bounds all calls of an IP address, signed or not: a key costs nothing; 0: 30,000.
+	Calls int
 }
 
 // Deps is what the service stands on.
@@ -99,6 +101,7 @@ type Service struct {
 	bySub     *ratelimit.Buckets[int64]
 	bySender  *ratelimit.Buckets[string]
 	byAddress *ratelimit.Buckets[netip.Prefix]
+	calls     *ratelimit.Buckets[netip.Prefix]
 }
 
 // maxRateKeys bounds the memory of each limit.
@@ -121,5 +124,7 @@ func New(d Deps) *Service {
 	s.bySub = ratelimit.NewBuckets[int64](d.Clock, subscription, subscription, maxRateKeys)
 	s.bySender = ratelimit.NewBuckets[string](d.Clock, sender, sender, maxRateKeys)
 	s.byAddress = ratelimit.NewBuckets[netip.Prefix](d.Clock, address, address, maxRateKeys)
+	calls := perMinute(d.Limits.Calls, 30_000)
+	s.calls = ratelimit.NewBuckets[netip.Prefix](d.Clock, calls, calls, maxRateKeys)
 	return s
 }

@@ -359,6 +359,26 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// A key costs nothing, so who makes one for each message is counted by address all the same.
+func TestAnAddressMakesSoManyCalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dbtest.SQLite(t), func(d *Deps) { d.Limits = Limits{Calls: 6} })
+	sub := r.subscribe(5, "a", "")
+	for i := range 7 {
+		resp, _ := r.call(http.MethodPost, sub.Endpoint, "", headers("Authorization", newServer(t).sign(t, r.claims())))
+		if want := map[bool]int{false: 201, true: 429}[i == 6]; resp.StatusCode != want || (resp.Header.Get("Retry-After") != "") != (want == 429) {
+			t.Errorf("call %d: %d", i, resp.StatusCode)
+		}
+	}
+	if resp, _ := r.call(http.MethodGet, sub.Endpoint, "", nil); resp.StatusCode != 429 {
+		t.Errorf("another method: %d", resp.StatusCode)
+	}
+	r.from = netip.MustParseAddr("198.51.100.8")
+	if resp, _ := r.call(http.MethodGet, sub.Endpoint, "", nil); resp.StatusCode != 200 {
+		t.Errorf("from another address: %d", resp.StatusCode)
+	}
+}
+
 func TestWhatTheDeviceSideSays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
