@@ -36,6 +36,7 @@ import (
 	"borealis/internal/kernel/web/compat"
 	"borealis/internal/kernel/webhook"
 	"borealis/internal/service/push/pushevent"
+	"borealis/internal/service/push/route"
 )
 
 func TestMain(m *testing.M) {
@@ -64,6 +65,7 @@ type rig struct {
 	accepted, addressed int64
 	leases              *lease.Keeper
 	vendors             []wire.Vendor
+	texts               route.ShortMessages
 	stop                func()
 }
 
@@ -130,7 +132,7 @@ func (r *rig) boot() {
 		Presence: presence.New(r.bus, r.fake, log, "n", nil), Leases: r.leases, IDs: id.NewSequence(r.db, r.fake, "msg"), Clock: r.fake, Log: log,
 		Metrics: r.registry, Node: "n", Sealer: plainSealer{}, Hooks: webhook.New(webhook.Deps{DB: r.db, Clock: r.fake, Log: log, Metrics: prometheus.NewRegistry()}), Jobs: jobs.New(r.db, r.fake, log),
 		CallbackSecret: func(app *gate.App) string { return "secret of " + app.Key }, Zone: time.UTC, Blobs: blob.New(r.db, r.fake, log), MaxRows: smallRows,
-		Channels: channel.New(r.fake, r.vendors...), Audit: audit.New(r.fake, []byte("key")),
+		Channels: channel.New(r.fake, r.vendors...), SMS: r.texts, Audit: audit.New(r.fake, []byte("key")),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.advance(time.Minute) // leases of the process before are over

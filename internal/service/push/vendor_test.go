@@ -13,6 +13,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
 	"borealis/internal/engine/edge/edgewire"
@@ -107,6 +108,21 @@ func (v *vendor) got() []string {
 
 func always(s wire.Status, code string) func(string) wire.Outcome {
 	return func(string) wire.Outcome { return wire.NewOutcome(s, code, "says the vendor") }
+}
+
+// texter is a provider of short messages.
+type texter struct {
+	calls atomic.Int32
+	send  func(ctx context.Context)
+}
+
+func (*texter) Parse([]byte) (wire.Credentials, error)        { return vendorAccount{}, nil }
+func (*texter) Probe(context.Context, wire.Credentials) error { return nil }
+
+func (x *texter) Send(ctx context.Context, _ int64, _ wire.Credentials, mobiles []string, _ smswire.Message) []wire.Outcome {
+	x.calls.Add(1)
+	x.send(ctx)
+	return wire.All(len(mobiles), wire.Outcome{Status: wire.Accepted})
 }
 
 // withVendors is a rig with vendors whose routes run, and an app that has credentials for all of them.

@@ -176,6 +176,20 @@ func (s *Service) close(ctx context.Context, p *part) error {
 	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error { return updatePart(ctx, tx, p) })
 }
 
+// interrupted ends a part of short messages whose call nobody knows the end of: the node died, or could not write it down. It is
+// not made again, since each would be read, and paid for.
+func (s *Service) interrupted(ctx context.Context, p *part) error {
+	r := &result{part: p.id, msg: p.msg, name: p.name, status: wire.Unknown, code: "interrupted", reason: "what the provider answered was not kept",
+		at: s.now(), devices: p.devices}
+	p.state = done
+	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
+		if err := updatePart(ctx, tx, p); err != nil {
+			return err
+		}
+		return insertResults(ctx, tx, p.app, p.id, []*result{r})
+	})
+}
+
 // moves are what becomes of devices that a channel did not reach.
 type moves struct {
 	parts    []*part

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -52,22 +53,7 @@ func (s *Service) send(ctx context.Context, parent Messages, key lineKey) (more 
 			return false, err
 		}
 	}
-	var tasks []*task
-	for _, p := range parts {
-		if p.why == whyWithdraw {
-			if err := s.retract(ctx, parent, p, creds); err != nil {
-				return false, err
-			}
-			continue
-		}
-		t, err := s.claim(ctx, parent, p, fact)
-		if err != nil {
-			return false, err
-		}
-		if t != nil {
-			tasks = append(tasks, t)
-		}
-	}
+	tasks, failed := s.claimAll(ctx, parent, parts, fact, creds)
 	var group errgroup.Group
 	for _, t := range tasks {
 		group.Go(func() error { t.call(ctx, creds); return nil })
@@ -76,12 +62,32 @@ func (s *Service) send(ctx context.Context, parent Messages, key lineKey) (more 
 	if ctx.Err() != nil {
 		return false, nil //nolint:nilerr // the node stops; the parts stay claimed
 	}
-	for _, t := range tasks {
-		if err := t.finish(ctx); err != nil {
-			return false, err
+	for _, t := range tasks { // each, since a part that does not end is sent again
+		failed = errors.Join(failed, t.finish(ctx))
+	}
+	return failed == nil, failed
+}
+
+// claimAll makes tasks of parts, up to one that it cannot claim. The tasks are to be done whatever the error is: they are claimed.
+func (s *Service) claimAll(ctx context.Context, parent Messages, parts []*part, fact channelFact, creds wire.Credentials) (tasks []*task, err error) {
+	for _, p := range parts {
+		var t *task
+		switch {
+		case p.why == whyWithdraw:
+			err = s.retract(ctx, parent, p, creds)
+		case p.name == sms && p.state == claimed:
+			err = s.interrupted(ctx, p)
+		default:
+			t, err = s.claim(ctx, parent, p, fact)
+		}
+		if err != nil {
+			return tasks, err
+		}
+		if t != nil {
+			tasks = append(tasks, t)
 		}
 	}
-	return true, nil
+	return tasks, nil
 }
 
 // call makes the call.
