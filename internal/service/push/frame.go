@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"borealis/internal/engine/edge/edgewire"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
+	"borealis/internal/service/push/pushevent"
 )
 
 const (
@@ -46,6 +48,8 @@ type DeviceFrame struct {
 	Body []byte
 	// TTL 0 reaches the device only if it is connected now.
 	TTL time.Duration
+	// Receipt, if not 0, asks for an event pushevent.FrameEnded with this number when the frame ends.
+	Receipt int64
 }
 
 // SendFrame stores a frame and hands it to the edges; it returns when it is durable. also runs in the transaction that
@@ -77,8 +81,8 @@ func (s *Service) SendFrame(ctx context.Context, f DeviceFrame, also func(contex
 			if replaced, err = queryFrames(ctx, tx, f, true); err != nil {
 				return err
 			}
-			for _, old := range replaced {
-				if err := deleteFrame(ctx, tx, f.App, old); err != nil {
+			for _, old := range replaced { // of these nobody is told anything: the newer one is what is asked about
+				if _, err := takeFrame(ctx, tx, f.App, old); err != nil {
 					return err
 				}
 			}
@@ -124,11 +128,13 @@ func (s *Service) platformOf(ctx context.Context, app int64, ordinal uint32) (au
 func (s *Service) WithdrawFrame(ctx context.Context, app, group, msg int64) (bool, error) {
 	var found bool
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		n, err := tx.Exec(ctx, `delete from push_frame where msg_id = $1 and app_id = $2 and group_no = $3`, msg, app, group)
-		if found = n > 0; err != nil || !found {
+		found = false
+		frame, err := queryFrame(ctx, tx, app, msg)
+		if err != nil || frame == nil || frame.group != group {
 			return err
 		}
-		return deleteFrame(ctx, tx, app, msg)
+		found, err = s.endFrame(ctx, tx, app, msg, false)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("push: withdraw a frame: %w", err)
@@ -146,7 +152,7 @@ func (s *Service) WithdrawFrames(ctx context.Context, app int64, ordinal uint32,
 		all, err = queryFrames(ctx, tx, DeviceFrame{App: app, Ordinal: ordinal, Group: group}, false)
 		for _, msg := range all {
 			if err == nil {
-				err = deleteFrame(ctx, tx, app, msg)
+				_, err = s.endFrame(ctx, tx, app, msg, false)
 			}
 		}
 		return err
@@ -175,17 +181,18 @@ func (m *message) frame() []byte {
 	return append(strconv.AppendInt(append(out, `,"expires_at":`...), m.ExpiresAt, 10), '}')
 }
 
-// end notes that nothing of a message kept as rows is owed any more.
-func (m *message) end(ctx context.Context, tx *db.Tx) error {
+// end notes that the time to live of a message kept as rows is over.
+func (s *Service) end(ctx context.Context, tx *db.Tx, m *message) error {
 	if m.Kind == kindFrame {
-		return deleteFrame(ctx, tx, m.App, m.ID)
+		_, err := s.endFrame(ctx, tx, m.App, m.ID, false)
+		return err
 	}
 	return endMessage(ctx, tx, m.ID)
 }
 
 func insertFrame(ctx context.Context, tx *db.Tx, msg int64, f DeviceFrame) error {
-	_, err := tx.Exec(ctx, `insert into push_frame (msg_id, app_id, ordinal, group_no, topic) values ($1, $2, $3, $4, $5)`,
-		msg, f.App, int64(f.Ordinal), f.Group, f.Topic)
+	_, err := tx.Exec(ctx, `insert into push_frame (msg_id, app_id, ordinal, group_no, topic, receipt_no) values ($1, $2, $3, $4, $5, $6)`,
+		msg, f.App, int64(f.Ordinal), f.Group, f.Topic, f.Receipt)
 	if err != nil {
 		return fmt.Errorf("push: insert a frame: %w", err)
 	}
@@ -213,27 +220,72 @@ func countFrames(ctx context.Context, tx *db.Tx, f DeviceFrame) (ofGroup, all in
 	return ofGroup, all, nil
 }
 
-// acknowledgeFrame deletes a frame that the device it was made for has. Marks name other devices too: any device may say that it
-// showed any message.
-func acknowledgeFrame(ctx context.Context, tx *db.Tx, app int64, m *mark) error {
-	return m.each(func(ordinal uint32) error {
-		n, err := tx.Exec(ctx, `delete from push_frame where msg_id = $1 and app_id = $2 and ordinal = $3`, m.msg, app, int64(ordinal))
-		if err != nil {
-			return fmt.Errorf("push: acknowledge a frame: %w", err)
+// waiting is a frame that is not acknowledged.
+type waiting struct {
+	ordinal        uint32
+	group, receipt int64
+}
+
+// queryFrame is a frame of an app that waits; nil if there is none.
+func queryFrame(ctx context.Context, tx *db.Tx, app, msg int64) (*waiting, error) {
+	return scanFrame(tx.QueryRow(ctx, `select ordinal, group_no, receipt_no from push_frame where msg_id = $1 and app_id = $2`, msg, app))
+}
+
+// takeFrame deletes everything of a frame and returns what it was; nil if another transaction was first.
+func takeFrame(ctx context.Context, tx *db.Tx, app, msg int64) (*waiting, error) {
+	frame, err := scanFrame(tx.QueryRow(ctx, `delete from push_frame where msg_id = $1 and app_id = $2 returning ordinal, group_no, receipt_no`, msg, app))
+	if err != nil {
+		return nil, err
+	}
+	for _, from := range []string{"push_target where", "push_message where kind = 2 and"} {
+		if _, err := tx.Exec(ctx, `delete from `+from+` msg_id = $1 and app_id = $2`, msg, app); err != nil {
+			return nil, fmt.Errorf("push: delete a frame: %w", err)
 		}
-		if n == 0 {
-			return nil
-		}
-		return deleteFrame(ctx, tx, app, m.msg)
+	}
+	return frame, nil
+}
+
+func scanFrame(row *sql.Row) (*waiting, error) {
+	frame := new(waiting)
+	err := row.Scan(&frame.ordinal, &frame.group, &frame.receipt)
+	switch {
+	case errors.Is(err, db.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("push: a frame: %w", err)
+	}
+	return frame, nil
+}
+
+// endFrame deletes a frame and tells whoever asked what became of it; found is false if it had ended.
+func (s *Service) endFrame(ctx context.Context, tx *db.Tx, app, msg int64, delivered bool) (found bool, err error) {
+	frame, err := takeFrame(ctx, tx, app, msg)
+	if err != nil || frame == nil {
+		return false, err
+	}
+	if frame.receipt == 0 {
+		return true, nil
+	}
+	return true, s.outbox.Publish(ctx, tx, pushevent.TopicFrameEnded, pushevent.FrameEnded{
+		App: app, Group: frame.group, Msg: msg, Receipt: frame.receipt, Delivered: delivered, At: clock.Millis(s.clock.Now()),
 	})
 }
 
-// deleteFrame deletes everything of a frame.
-func deleteFrame(ctx context.Context, tx *db.Tx, app, msg int64) error {
-	for _, from := range []string{"push_frame where", "push_target where", "push_message where kind = 2 and"} {
-		if _, err := tx.Exec(ctx, `delete from `+from+` msg_id = $1 and app_id = $2`, msg, app); err != nil {
-			return fmt.Errorf("push: delete a frame: %w", err)
-		}
+// acknowledgeFrame ends a frame that the device it was made for has. Marks name other devices too: any device may say that it
+// showed any message.
+func (s *Service) acknowledgeFrame(ctx context.Context, tx *db.Tx, app int64, m *mark) error {
+	frame, err := queryFrame(ctx, tx, app, m.msg)
+	if err != nil || frame == nil {
+		return err
 	}
-	return nil
+	own := false
+	_ = m.each(func(ordinal uint32) error {
+		own = own || ordinal == frame.ordinal
+		return nil
+	})
+	if !own {
+		return nil
+	}
+	_, err = s.endFrame(ctx, tx, app, m.msg, true)
+	return err
 }

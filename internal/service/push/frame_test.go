@@ -257,3 +257,78 @@ func TestFramesAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks what becomes of a frame is told once: that the device has it, or that it never will. Of a frame whose topic has a
+// newer one nothing is told, and nothing of those that nobody asks about.
+func TestWhatBecomesOfAFrameIsTold(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		r := newRig(t, d)
+		app, all := r.newApp(1, "android", "android")
+		asked := func(receipt int64, change func(*DeviceFrame)) int64 {
+			return r.sendFrame(app, all[0], "1", func(f *DeviceFrame) {
+				f.Receipt = receipt
+				if change != nil {
+					change(f)
+				}
+			})
+		}
+		topic := func(f *DeviceFrame) { f.Topic = "a" }
+		had, replaced := asked(11, nil), asked(12, topic)
+		newer, late := asked(13, topic), asked(14, func(f *DeviceFrame) { f.TTL = time.Minute })
+		withdrawn, stays, silent := asked(15, nil), asked(16, func(f *DeviceFrame) { f.Group = 8 }), r.sendFrame(app, all[0], "1", nil)
+		r.boot()
+		for range 2 {
+			r.acknowledge(app, had, all[0], all[1])
+			r.acknowledge(app, replaced, all[0])
+			r.acknowledge(app, stays, all[1])
+			r.acknowledge(app, silent, all[0])
+			if _, err := r.WithdrawFrame(ctx, app.ID, 7, withdrawn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shown := []DeviceEvent{{ID: FormatID(newer), Event: "clicked"}}
+		if err := r.Report(ctx, app.ID, all[0].ordinal, shown); err != nil {
+			t.Fatal(err)
+		}
+		r.advance(2 * time.Minute)
+		for range 2 {
+			if err := r.sweep(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.acknowledge(app, late, all[0])
+		if err := r.outbox.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want := map[int64]pushevent.FrameEnded{
+			11: {Msg: had, Delivered: true}, 13: {Msg: newer, Delivered: true}, 14: {Msg: late}, 15: {Msg: withdrawn},
+		}
+		check := func(count int) {
+			t.Helper()
+			if len(r.ended) != count {
+				t.Errorf("told %+v", r.ended)
+			}
+			for _, f := range r.ended {
+				w := want[f.Receipt]
+				if f.App != app.ID || f.Msg != w.Msg || f.Delivered != w.Delivered || f.At == 0 || f.Group != map[bool]int64{true: 8, false: 7}[f.Receipt == 16] {
+					t.Errorf("told %+v, want %+v", f, w)
+				}
+			}
+		}
+		check(4)
+		// With its group, as when a subscription ends, it is withdrawn.
+		if err := r.WithdrawFrames(ctx, app.ID, all[0].ordinal, 8); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.outbox.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want[16] = pushevent.FrameEnded{Msg: stays}
+		check(5)
+		if n := r.left(); n != 0 {
+			t.Errorf("%d rows are left", n)
+		}
+	})
+}

@@ -63,6 +63,7 @@ type rig struct {
 	// Of the events of acceptance: how many, pushes that they tell of, and the targets of these.
 	events              int
 	accepted, addressed int64
+	ended               []pushevent.FrameEnded
 	leases              *lease.Keeper
 	vendors             []wire.Vendor
 	texts               route.ShortMessages
@@ -112,7 +113,7 @@ func (r *rig) boot() {
 		r.t.Fatal(err)
 	}
 	box := outbox.New(r.db, r.fake, log)
-	box.Subscribe("test", []string{pushevent.TopicAccepted, pushevent.TopicProgress}, r.consume)
+	box.Subscribe("test", []string{pushevent.TopicAccepted, pushevent.TopicProgress, pushevent.TopicFrameEnded}, r.consume)
 	r.audience = audience.New(r.db, r.bus, device.NewRows(r.db), r.fake, log)
 	r.devices, err = device.New(device.Deps{DB: r.db, Bus: r.bus, Audience: r.audience, Gate: r.gate, IDs: codec, Sealer: plainSealer{}, Clock: r.fake, Log: log})
 	if err != nil {
@@ -151,6 +152,14 @@ func (r *rig) consume(_ context.Context, _ *db.Tx, events []outbox.Event) error 
 			r.events++
 			r.accepted += 1 + a.More
 			r.addressed += a.Targets
+			continue
+		}
+		if e.Topic == pushevent.TopicFrameEnded {
+			var f pushevent.FrameEnded
+			if err := e.Decode(&f); err != nil {
+				return err
+			}
+			r.ended = append(r.ended, f)
 			continue
 		}
 		var p pushevent.Progress

@@ -216,8 +216,8 @@ func (s *Service) apply(
 			if err := heard.rows(ctx, tx, m.app, mk, into, wanted[mk.msg]); err != nil {
 				return changes, err
 			}
-			if known.kind == kindFrame && mk.stage >= stageDelivered {
-				if err := acknowledgeFrame(ctx, tx, m.app, mk); err != nil {
+			if known.kind == kindFrame && mk.stage >= stageDelivered && mk.stage < stageHeld {
+				if err := s.acknowledgeFrame(ctx, tx, m.app, mk); err != nil {
 					return changes, err
 				}
 			}

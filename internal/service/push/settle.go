@@ -140,7 +140,7 @@ func (s *Service) expireRows(ctx context.Context, partition int, messages []*mes
 		for _, m := range messages {
 			expired, err := endRows(ctx, tx, m.ID, Expired)
 			if err == nil {
-				err = m.end(ctx, tx)
+				err = s.end(ctx, tx, m)
 			}
 			if err == nil {
 				err = heard.ended(m, Expired, expired, now)

@@ -7,6 +7,8 @@ const (
 	TopicAccepted = "push.message.accepted.v1"
 	// TopicProgress carries Progress.
 	TopicProgress = "push.message.progress.v1"
+	// TopicFrameEnded carries FrameEnded.
+	TopicFrameEnded = "push.frame.ended.v1"
 )
 
 // Accepted tells of pushes of an app that were accepted in one transaction.
@@ -34,4 +36,19 @@ type Progress struct {
 	Clicked   int64 `cbor:"6,keyasint,omitempty"`
 	// Failed are those that ended without delivery: expired, displaced, replaced, withdrawn, gone.
 	Failed int64 `cbor:"7,keyasint,omitempty"`
+}
+
+// FrameEnded tells what became of a frame for one device whose sender asked for it. A frame that a newer one of its topic took the
+// place of ends without.
+type FrameEnded struct {
+	App int64 `cbor:"1,keyasint"`
+	// Group of the frame.
+	Group int64 `cbor:"2,keyasint"`
+	Msg   int64 `cbor:"3,keyasint"`
+	// Receipt is the number that the sender gave it.
+	Receipt int64 `cbor:"4,keyasint"`
+	// Delivered: the device has acknowledged it; else it was withdrawn, or its time to live is over.
+	Delivered bool `cbor:"5,keyasint,omitempty"`
+	// At is Unix milliseconds.
+	At int64 `cbor:"6,keyasint"`
 }
