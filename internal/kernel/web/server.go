@@ -87,6 +87,9 @@ func (s *Server) Serve() error {
 	return fmt.Errorf("serve %s: %w", s.addr, err)
 }
 
+// OnShutdown registers fn to run when Shutdown begins: it ends what waits in requests on purpose.
+func (s *Server) OnShutdown(fn func()) { s.http.RegisterOnShutdown(fn) }
+
 // Shutdown stops accepting, lets running requests finish until ctx ends, and then cuts them. Hijacked connections are
 // their owner's to close.
 func (s *Server) Shutdown(ctx context.Context) error {

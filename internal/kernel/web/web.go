@@ -119,7 +119,7 @@ func (s *Stack) log(r *http.Request, w *response, rec Record) {
 	switch {
 	case rec.Status >= 500:
 		level = slog.LevelError
-	case rec.Took >= s.Slow && rec.Status != http.StatusSwitchingProtocols:
+	case rec.Took >= s.Slow && rec.Status != http.StatusSwitchingProtocols && !w.patient:
 		level = slog.LevelWarn
 	}
 	ctx := r.Context()
@@ -153,6 +153,8 @@ type response struct {
 	id     string
 	status int
 	bytes  int64
+	// patient: it takes its time on purpose.
+	patient bool
 }
 
 // Unwrap serves http.ResponseController.
