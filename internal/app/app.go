@@ -76,6 +76,9 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.public = web.NewServer(server)
+	if a.core != nil {
+		a.public.OnShutdown(a.core.webpush.StopWaiting)
+	}
 	if a.cfg.InternalAddr != "" {
 		a.private = web.NewServer(web.ServerOptions{Addr: a.cfg.InternalAddr, Handler: a.privateHandler(), Log: a.log})
 	}

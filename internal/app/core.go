@@ -161,7 +161,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config, b *bus.Bus, node s
 	})
 	c.webpush = webpush.New(webpush.Deps{
 		DB: c.db, Gate: c.gate, Devices: c.audience, Sender: webpushSender{c.push}, Keys: c.keys, Clock: c.clock, Log: c.log, Metrics: reg,
-		PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP,
+		PublicURL: publicURL(cfg), ClientIP: c.proxies.ClientIP, Outbox: c.outbox,
 	})
 	c.stat = stat.New(c.db, c.clock, zone, c.presence, c.outbox)
 	c.users = stat.NewUsers(stat.UsersDeps{

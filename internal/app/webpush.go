@@ -15,7 +15,7 @@ type webpushSender struct{ push *push.Service }
 // Send hands a message over.
 func (s webpushSender) Send(ctx context.Context, m webpush.Message, also func(context.Context, *db.Tx) error) (int64, error) {
 	msg, err := s.push.SendFrame(ctx, push.DeviceFrame{
-		App: m.App, Ordinal: m.Ordinal, Group: m.Subscription, Topic: m.Topic, Type: "webpush", Body: m.Body, TTL: m.TTL,
+		App: m.App, Ordinal: m.Ordinal, Group: m.Subscription, Topic: m.Topic, Type: "webpush", Body: m.Body, TTL: m.TTL, Receipt: m.Receipt,
 	}, also)
 	switch {
 	case errors.Is(err, push.ErrNoDevice):

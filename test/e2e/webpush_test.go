@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -67,6 +69,107 @@ func isWebPush(f frame, instance, text string) error {
 	return nil
 }
 
+// receiptOf is what a receipt subscription tells of a message.
+type receiptOf struct {
+	Message string
+	Status  int
+	At      int64
+}
+
+// withReceipt posts a message and asks what becomes of it.
+func withReceipt(t *testing.T, endpoint, text string, header ...string) (location, receipts string) {
+	t.Helper()
+	resp := post(t, endpoint, text, append([]string{"Prefer", "respond-async"}, header...)...)
+	link, rel, _ := strings.Cut(resp.Header.Get("Link"), ">; ")
+	if resp.StatusCode != http.StatusAccepted || rel != `rel="urn:ietf:params:push:receipt"` {
+		t.Fatalf("%s: status %d, %v", text, resp.StatusCode, resp.Header)
+	}
+	return resp.Header.Get("Location"), strings.TrimPrefix(link, "<")
+}
+
+// delivered: whoever waits for the receipt of a message gets it as soon as the device has acknowledged.
+func delivered(t *testing.T, n *Node, endpoint string, fresh func() frame) (receipts string) {
+	t.Helper()
+	location, receipts := withReceipt(t, endpoint, "with a receipt")
+	if err := isWebPush(fresh(), "chat", "with a receipt"); err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL+receipts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Prefer", "wait=20")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got struct {
+		Receipts []receiptOf
+		After    string
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || len(got.Receipts) != 1 || got.After != "1" {
+		t.Fatalf("status %d, %+v, %v", resp.StatusCode, got, err)
+	}
+	if r := got.Receipts[0]; r.Message != location || r.Status != http.StatusNoContent || r.At == 0 {
+		t.Errorf("receipt %+v of %s", r, location)
+	}
+	return receipts
+}
+
+// undelivered: a stream of receipts tells of messages that were withdrawn or are over while the device is away, until it is ended.
+func undelivered(t *testing.T, n *Node, endpoint, receipts string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL+receipts+"?after=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	stream, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	lines := bufio.NewScanner(stream.Body)
+	event := func() (name string, r receiptOf) {
+		t.Helper()
+		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				name = text
+			}
+			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(text), &r); err != nil {
+					t.Fatalf("%s: %v", text, err)
+				}
+				return name, r
+			}
+		}
+		t.Fatalf("the stream ended: %v", lines.Err())
+		return "", r
+	}
+	same := []string{"Link", "<" + n.URL + receipts + `>; rel="urn:ietf:params:push:receipt"`}
+	location, again := withReceipt(t, endpoint, "to be withdrawn", same...)
+	if again != receipts {
+		t.Errorf("receipts at %s, want %s", again, receipts)
+	}
+	if status := do(t, http.MethodDelete, n.URL+location, "").StatusCode; status != http.StatusNoContent {
+		t.Fatalf("withdrawal: status %d", status)
+	}
+	if name, r := event(); name != "receipt" || r.Message != location || r.Status != http.StatusGone {
+		t.Errorf("%s %+v of the one withdrawn", name, r)
+	}
+	location, _ = withReceipt(t, endpoint, "short", append(same, "TTL", "1")...)
+	if name, r := event(); name != "receipt" || r.Message != location || r.Status != http.StatusGone {
+		t.Errorf("%s %+v of the one that is over", name, r)
+	}
+	if status := do(t, http.MethodDelete, n.URL+receipts, "").StatusCode; status != http.StatusNoContent {
+		t.Fatalf("end of the receipts: status %d", status)
+	}
+	if name, r := event(); name != "end" || r.Status != http.StatusNotFound {
+		t.Errorf("%s %+v at the end", name, r)
+	}
+}
+
 // webPush calls the APIs on one node while the device is connected to another.
 func webPush(t *testing.T, n, edge *Node) {
 	t.Helper()
@@ -101,7 +204,7 @@ func webPush(t *testing.T, n, edge *Node) {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
 	f := fresh()
-	if err := isWebPush(f, "chat", "one"); err != nil || f.WebPush.Topic != "news" || f.WebPush.Urgency != "high" || f.ExpiresAt == 0 {
+	if err := isWebPush(f, "chat", "one"); err != nil || f.WebPush.Topic != "" || f.WebPush.Urgency != "" || f.ExpiresAt == 0 {
 		t.Fatalf("%v: %+v", err, f)
 	}
 	// It is delivered, so there is nothing to withdraw any more.
@@ -123,7 +226,10 @@ func webPush(t *testing.T, n, edge *Node) {
 		t.Error(err)
 	}
 
+	receipts := delivered(t, n, chatEndpoint, fresh)
+
 	client.Disconnect(100)
+	undelivered(t, n, chatEndpoint, receipts)
 	withdrawn := ""
 	for _, m := range []struct{ endpoint, text, topic string }{
 		{chatEndpoint, "two", "news"}, {mailEndpoint, "three", "news"}, {chatEndpoint, "withdrawn", ""}, {chatEndpoint, "four", "news"}, {mailEndpoint, "five", ""},

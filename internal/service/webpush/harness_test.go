@@ -26,12 +26,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/bus/outbox"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
 	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/secret"
+	"borealis/internal/service/push/pushevent"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 // keeper stands for the service that brings messages to devices, short of the connections.
 type keeper struct {
 	db   *db.DB
+	box  *outbox.Outbox
 	mu   sync.Mutex
 	last int64
 	kept []kept
@@ -70,11 +73,43 @@ func (k *keeper) Send(ctx context.Context, m Message, also func(context.Context,
 }
 
 func (k *keeper) Withdraw(_ context.Context, app, subscription, msg int64) (bool, error) {
+	return k.end(msg, app, subscription, false)
+}
+
+// deliver has the device acknowledge a message.
+func (k *keeper) deliver(t testing.TB, msg int64) {
+	t.Helper()
+	k.mu.Lock()
+	at := slices.IndexFunc(k.kept, func(o kept) bool { return o.id == msg })
+	if at < 0 {
+		k.mu.Unlock()
+		t.Fatalf("message %d is not kept", msg)
+	}
+	m := k.kept[at]
+	k.mu.Unlock()
+	if _, err := k.end(msg, m.App, m.Subscription, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end forgets a message, and tells of it as the push service does.
+func (k *keeper) end(msg, app, subscription int64, delivered bool) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	before := len(k.kept)
-	k.kept = slices.DeleteFunc(k.kept, func(o kept) bool { return o.id == msg && o.App == app && o.Subscription == subscription })
-	return len(k.kept) < before, nil
+	at := slices.IndexFunc(k.kept, func(o kept) bool { return o.id == msg && o.App == app && o.Subscription == subscription })
+	if at < 0 {
+		return false, nil
+	}
+	m := k.kept[at]
+	k.kept = slices.Delete(k.kept, at, at+1)
+	if m.Receipt == 0 {
+		return true, nil
+	}
+	return true, k.db.InTx(context.Background(), func(ctx context.Context, tx *db.Tx) error {
+		return k.box.Publish(ctx, tx, pushevent.TopicFrameEnded, pushevent.FrameEnded{
+			App: app, Group: subscription, Msg: msg, Receipt: m.Receipt, Delivered: delivered, At: 1790000000000 + msg,
+		})
+	})
 }
 
 func (k *keeper) WithdrawAll(_ context.Context, app int64, ordinal uint32, subscription int64) error {
@@ -124,11 +159,12 @@ type rig struct {
 	server   *httptest.Server
 	from     netip.Addr
 	registry *prometheus.Registry
+	box      *outbox.Outbox
 }
 
 func newRig(t testing.TB, d *db.DB, change func(*Deps)) *rig {
 	t.Helper()
-	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, Migrate} {
+	for _, migrate := range []func(context.Context, *db.DB) error{id.Migrate, outbox.Migrate, Migrate} {
 		if err := migrate(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
@@ -137,8 +173,10 @@ func newRig(t testing.TB, d *db.DB, change func(*Deps)) *rig {
 		t: t, fake: clock.NewFake(time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)), keeper: &keeper{db: d},
 		devices: &devices{known: map[int64][]uint32{1: {5, 6}}}, from: netip.MustParseAddr("198.51.100.7"), registry: prometheus.NewRegistry(),
 	}
+	r.box = outbox.New(d, r.fake, slog.New(slog.DiscardHandler))
+	r.keeper.box = r.box
 	deps := Deps{
-		DB: d, Gate: gate.New(ratelimit.NewWindows[gate.RateKey](r.fake, time.Minute, 1000)), Devices: r.devices, Sender: r.keeper, Keys: secret.Generate(),
+		Outbox: r.box, DB: d, Gate: gate.New(ratelimit.NewWindows[gate.RateKey](r.fake, time.Minute, 1000)), Devices: r.devices, Sender: r.keeper, Keys: secret.Generate(),
 		Clock: r.fake, Log: slog.New(slog.DiscardHandler), Metrics: r.registry,
 		PublicURL: func(r *http.Request) string { return "http://" + r.Host }, ClientIP: func(*http.Request) netip.Addr { return r.from },
 	}

@@ -34,7 +34,9 @@ type webpushSubscribeInput struct {
 }
 
 type webpushSubscribeOutput struct {
-	Body webpushSubscription
+	Location string `header:"Location" doc:"the subscription, which DELETE ends"`
+	Link     string `header:"Link" doc:"the endpoint, as relation urn:ietf:params:push"`
+	Body     webpushSubscription
 }
 
 type webpushSubscription struct {
@@ -49,6 +51,9 @@ type webpushSubscription struct {
 func row(s *Subscription) webpushSubscription {
 	return webpushSubscription{ID: strconv.FormatInt(s.ID, 10), Instance: s.Instance, Endpoint: s.Endpoint, VAPID: s.VAPID, CreatedAt: s.CreatedAt, UsedAt: s.UsedAt}
 }
+
+// subscriptionsPath is that of the calls about subscriptions.
+const subscriptionsPath = "/device/v1/webpush/subscriptions"
 
 type webpushListInput struct{ request }
 
@@ -67,7 +72,7 @@ type webpushDeleteInput struct {
 func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 	operation := func(id, method, path, summary string, status int, errs ...int) huma.Operation {
 		return huma.Operation{
-			OperationID: id, Method: method, Path: "/device/v1/webpush/subscriptions" + path, Tags: []string{"Devices"}, Summary: summary, DefaultStatus: status,
+			OperationID: id, Method: method, Path: subscriptionsPath + path, Tags: []string{"Devices"}, Summary: summary, DefaultStatus: status,
 			MaxBodyBytes: 4 << 10, Errors: append(errs, http.StatusUnauthorized, http.StatusForbidden), Security: []map[string][]string{{"device": {}}},
 		}
 	}
@@ -81,7 +86,9 @@ func (s *Service) Routes(api huma.API, auth DeviceAuth) {
 		if err != nil {
 			return nil, s.problem(err)
 		}
-		return &webpushSubscribeOutput{Body: row(sub)}, nil
+		out := &webpushSubscribeOutput{Body: row(sub), Link: link(sub.Endpoint, relPush)}
+		out.Location = subscriptionsPath + "/" + out.Body.ID
+		return out, nil
 	})
 	huma.Register(api, operation("list-webpush-subscriptions", http.MethodGet, "", "The device's Web Push subscriptions", http.StatusOK),
 		func(ctx context.Context, in *webpushListInput) (*webpushListOutput, error) {

@@ -17,6 +17,7 @@ import (
 func (s *Service) Mount(mux *http.ServeMux) {
 	mux.HandleFunc(endpointPath+"{token}", s.surface(map[string]answer{http.MethodPost: s.counted(s.post), http.MethodGet: s.discover}))
 	mux.HandleFunc(messagePath+"{token}", s.surface(map[string]answer{http.MethodDelete: s.withdraw}))
+	mux.HandleFunc(receiptsPath+"{token}", s.surface(map[string]answer{http.MethodGet: s.readReceipts, http.MethodDelete: s.endReceipts}))
 }
 
 // answer writes a success, or returns why there is none.
@@ -34,11 +35,11 @@ func (s *Service) surface(methods map[string]answer) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", "Location, TTL, Retry-After")
+		h.Set("Access-Control-Expose-Headers", "Link, Location, Preference-Applied, TTL, Retry-After")
 		if r.Method == http.MethodOptions {
 			h.Set("Allow", allowed)
 			h.Set("Access-Control-Allow-Methods", allowed)
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Encoding, Content-Type, Crypto-Key, Encryption, Prefer, TTL, Topic, Urgency")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Encoding, Content-Type, Crypto-Key, Encryption, Last-Event-ID, Link, Prefer, TTL, Topic, Urgency")
 			h.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -66,7 +67,7 @@ func tooMany(http.ResponseWriter, *http.Request) error {
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	no := asRefusal(err)
 	if no.status == http.StatusInternalServerError && r.Context().Err() == nil {
-		s.Log.Error("web push message not stored", "err", err)
+		s.Log.Error("web push request failed", "err", err)
 	}
 	if no.after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(no.after/time.Second)))
@@ -84,16 +85,15 @@ func asRefusal(err error) *refusal {
 	case errors.As(err, &no):
 		return no
 	case errors.Is(err, context.DeadlineExceeded):
-		return &refusal{status: http.StatusServiceUnavailable, detail: "not stored in time, try again", after: 10 * time.Second}
+		return &refusal{status: http.StatusServiceUnavailable, detail: "not done in time, try again", after: 10 * time.Second}
 	}
-	return &refusal{status: http.StatusInternalServerError, detail: "the message could not be stored"}
+	return &refusal{status: http.StatusInternalServerError, detail: "the request could not be processed"}
 }
 
-// counted counts the answers.
-func (s *Service) counted(next answer) answer {
+// counted counts the answers to next, which returns the status of a success.
+func (s *Service) counted(next func(http.ResponseWriter, *http.Request) (int, error)) answer {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		err := next(w, r)
-		status := http.StatusCreated
+		status, err := next(w, r)
 		if err != nil {
 			status = asRefusal(err).status
 		}

@@ -48,64 +48,89 @@ func later(status int, detail string, after time.Duration) error {
 // errGone is said of subscriptions that have ended.
 var errGone = refuse(http.StatusGone, "the subscription has ended")
 
-// frame is the member "webpush" of what the device gets.
+// errNoReceipts is said of receipt subscriptions that never were or have ended.
+var errNoReceipts = refuse(http.StatusNotFound, "there is no such receipt subscription, or it has ended")
+
+// frame is the member "webpush" of what the device gets. RFC 8030 keeps the topic and the urgency of a message from the device.
 type frame struct {
 	Instance string `json:"instance"`
 	// Body is in base64.
 	Body     string `json:"body"`
 	Encoding string `json:"encoding,omitempty"`
-	Topic    string `json:"topic,omitempty"`
-	Urgency  string `json:"urgency,omitempty"`
 	// Encryption and CryptoKey are the headers that the encoding aesgcm needs.
 	Encryption string `json:"encryption,omitempty"`
 	CryptoKey  string `json:"crypto_key,omitempty"`
 }
 
+// rules are what the headers of a message say of how it is kept.
+type rules struct {
+	topic string
+	ttl   time.Duration
+}
+
 // post takes a message. Everything that can be told from the request is looked at before the database.
-func (s *Service) post(w http.ResponseWriter, r *http.Request) error {
+func (s *Service) post(w http.ResponseWriter, r *http.Request) (status int, err error) {
 	e, err := s.open(r.PathValue("token"))
 	if err != nil {
-		return refuse(http.StatusNotFound, "there is no such endpoint")
+		return 0, refuse(http.StatusNotFound, "there is no such endpoint")
 	}
-	f, ttl, err := readHeaders(r.Header)
+	kept, err := readHeaders(r.Header)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.admit(r, e); err != nil {
-		return err
+		return 0, err
 	}
+	f := new(frame)
 	if err := readBody(w, r, f); err != nil {
-		return err
+		return 0, err
 	}
 	if f.Instance, err = s.alive(r.Context(), e); err != nil {
-		return err
+		return 0, err
 	}
-	msg, err := s.send(r.Context(), e, f, ttl)
+	wish, err := s.readWish(r)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	w.Header().Set("Location", s.location(posted{e.app, e.subscription, msg}))
-	w.Header().Set("Ttl", strconv.FormatInt(int64(ttl/time.Second), 10))
-	w.WriteHeader(http.StatusCreated)
-	return nil
+	msg, receipts, err := s.send(r.Context(), e, f, kept, wish)
+	if err != nil {
+		return 0, err
+	}
+	h := w.Header()
+	h.Set("Location", s.location(posted{e.app, e.subscription, msg}))
+	h.Set("Ttl", strconv.FormatInt(int64(kept.ttl/time.Second), 10))
+	status = http.StatusCreated
+	if receipts != 0 {
+		status = http.StatusAccepted
+		h.Set("Link", link(s.receiptsAddress(receipts), relReceipt))
+		h.Set("Preference-Applied", "respond-async")
+	}
+	w.WriteHeader(status)
+	return status, nil
 }
 
 // readHeaders reads what RFC 8030 (section 5) says of a message.
-func readHeaders(h http.Header) (*frame, time.Duration, error) {
+func readHeaders(h http.Header) (rules, error) {
+	for _, name := range []string{"Ttl", "Topic", "Urgency"} {
+		if len(h.Values(name)) > 1 {
+			return rules{}, refuse(http.StatusBadRequest, "the header "+strings.Replace(name, "Ttl", "TTL", 1)+" is there more than once")
+		}
+	}
 	ttl, err := readTTL(h.Get("Ttl"))
 	if err != nil {
-		return nil, 0, err
+		return rules{}, err
 	}
-	f := &frame{Topic: h.Get("Topic"), Urgency: strings.ToLower(h.Get("Urgency"))}
-	switch f.Urgency {
+	// The device's connection is there or not, whatever its battery is like: the urgency decides nothing here.
+	switch strings.ToLower(h.Get("Urgency")) {
 	case "", "very-low", "low", "normal", "high":
 	default:
-		return nil, 0, refuse(http.StatusBadRequest, "Urgency must be very-low, low, normal or high")
+		return rules{}, refuse(http.StatusBadRequest, "Urgency must be very-low, low, normal or high")
 	}
-	if len(f.Topic) > maxTopic || strings.ContainsFunc(f.Topic, notBase64URL) {
-		return nil, 0, refuse(http.StatusBadRequest, "Topic must be at most 32 characters of A-Z a-z 0-9 - _")
+	topic := h.Get("Topic")
+	if len(topic) > maxTopic || strings.ContainsFunc(topic, notBase64URL) {
+		return rules{}, refuse(http.StatusBadRequest, "Topic must be at most 32 characters of A-Z a-z 0-9 - _")
 	}
-	return f, ttl, nil
+	return rules{topic, ttl}, nil
 }
 
 // readTTL reads the header TTL, a number of seconds. What is more than maxTTL is maxTTL.
@@ -195,27 +220,39 @@ func (s *Service) alive(ctx context.Context, e *endpoint) (instance string, err 
 	return instance, err
 }
 
-func (s *Service) send(ctx context.Context, e *endpoint, f *frame, ttl time.Duration) (int64, error) {
+// send hands a message over. receipts is the receipt subscription that hears of it, 0 for none.
+func (s *Service) send(ctx context.Context, e *endpoint, f *frame, kept rules, wish receiptWish) (msg, receipts int64, err error) {
 	body, err := json.Marshal(f)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	m := Message{App: e.app, Ordinal: e.ordinal, Subscription: e.subscription, Topic: f.Topic, Body: body, TTL: ttl}
-	msg, err := s.Sender.Send(ctx, m, func(ctx context.Context, tx *db.Tx) error {
+	if receipts, err = s.settle(ctx, wish); err != nil {
+		return 0, 0, err
+	}
+	m := Message{App: e.app, Ordinal: e.ordinal, Subscription: e.subscription, Topic: kept.topic, Body: body, TTL: kept.ttl, Receipt: receipts}
+	also := func(ctx context.Context, tx *db.Tx) error {
 		ok, err := touch(ctx, tx, e, clock.Millis(s.Clock.Now()))
 		if err == nil && !ok {
 			err = errGone
 		}
-		return err
-	})
+		if err != nil {
+			return err
+		}
+		return s.keepReceipts(ctx, tx, m.Receipt, wish, e.subscription, kept.ttl)
+	}
+	msg, err = s.Sender.Send(ctx, m, also)
+	if errors.Is(err, errNoReceipts) { // the one given ended a moment ago
+		receipts, m.Receipt = wish.made, wish.made
+		msg, err = s.Sender.Send(ctx, m, also)
+	}
 	switch {
 	case errors.Is(err, ErrNoDevice):
 		if err := s.forget(ctx, &owner{e.subscription, e.app, e.ordinal}); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		return 0, errGone
+		return 0, 0, errGone
 	case errors.Is(err, ErrFull):
-		return 0, later(http.StatusTooManyRequests, "too many messages wait for the device, which is not connected", 10*time.Minute)
+		return 0, 0, later(http.StatusTooManyRequests, "too many messages wait for the device, which is not connected", 10*time.Minute)
 	}
-	return msg, err
+	return msg, receipts, err
 }

@@ -2,9 +2,11 @@ package webpush
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 )
 
@@ -13,20 +15,40 @@ const (
 	sweepPage = 500
 )
 
-// Run forgets the subscriptions of devices that have ended, until ctx ends.
+// Run wakes who waits for receipts, and forgets the subscriptions of devices that have ended and what is too old, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	ticker := time.NewTicker(sweepTick)
+	ticker, look := time.NewTicker(sweepTick), time.NewTicker(lookTick)
 	defer ticker.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C:
+			if err := s.look(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Warn("receipts not looked for", "err", err)
+			}
 		case <-ticker.C:
-			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Warn("subscriptions of ended devices not deleted", "err", err)
+			if err := errors.Join(s.sweep(ctx), s.sweepReceipts(ctx)); err != nil && ctx.Err() == nil {
+				s.Log.Warn("subscriptions of ended devices, or old receipts, not deleted", "err", err)
 			}
 		}
 	}
+}
+
+// sweepReceipts deletes receipts and receipt subscriptions that are too old.
+func (s *Service) sweepReceipts(ctx context.Context) error {
+	now := s.Clock.Now()
+	for more := true; more && ctx.Err() == nil; {
+		err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			more, err = deleteOldReceipts(ctx, tx, clock.Millis(now.Add(-receiptsLife)), clock.Millis(now), sweepPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Service) sweep(ctx context.Context) error {

@@ -14,11 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/bus/outbox"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/id"
 	"borealis/internal/kernel/ratelimit"
 	"borealis/internal/kernel/secret"
+	"borealis/internal/service/push/pushevent"
 )
 
 //go:embed migrations
@@ -35,6 +37,8 @@ type Message struct {
 	Body json.RawMessage
 	// TTL 0 reaches the device only if it is connected now.
 	TTL time.Duration
+	// Receipt, if not 0, asks for an event pushevent.FrameEnded with this number when it is known what became of the message.
+	Receipt int64
 }
 
 // Refusals of Sender.Send.
@@ -86,6 +90,8 @@ type Deps struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	// Outbox tells what became of messages.
+	Outbox *outbox.Outbox
 	// PublicURL is the base of the addresses at which the server is reached by who makes a request.
 	PublicURL func(*http.Request) string
 	// ClientIP of a request.
@@ -102,23 +108,33 @@ type Service struct {
 	bySender  *ratelimit.Buckets[string]
 	byAddress *ratelimit.Buckets[netip.Prefix]
 	calls     *ratelimit.Buckets[netip.Prefix]
+	// byReceipts bounds the requests for receipts of one receipt subscription.
+	byReceipts *ratelimit.Buckets[int64]
+	readers    *readers
 }
 
-// maxRateKeys bounds the memory of each limit.
-const maxRateKeys = 100_000
+const (
+	// maxRateKeys bounds the memory of each limit.
+	maxRateKeys = 100_000
+	// readsPerMinute is how often receipts of one receipt subscription may be asked for.
+	readsPerMinute = 120
+	// endedBatch bounds the receipts of one transaction.
+	endedBatch = 100
+)
 
 // Migrate brings the package's tables forward. Those of kernel/id are needed too.
 func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "webpush", migrations) }
 
-// New returns the service. Run cleans up.
+// New returns the service and subscribes it to the outbox. Run wakes readers and cleans up.
 func New(d Deps) *Service {
 	s := &Service{
-		Deps: d, ids: id.NewSequence(d.DB, d.Clock, "webpush"),
+		Deps: d, readers: newReaders(), ids: id.NewSequence(d.DB, d.Clock, "webpush"),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "borealis_webpush_messages_total", Help: "Messages that applications posted to endpoints, by the status of the answer.",
 		}, []string{"status"}),
 	}
 	d.Metrics.MustRegister(s.results)
+	d.Outbox.Subscribe("webpush", []string{pushevent.TopicFrameEnded}, s.FramesEnded, outbox.Batch(endedBatch))
 	perMinute := func(n, usual int) int { return max(0, cmp.Or(n, usual)) }
 	subscription, sender, address := perMinute(d.Limits.Subscription, 120), perMinute(d.Limits.Sender, 30_000), perMinute(d.Limits.Address, 600)
 	s.bySub = ratelimit.NewBuckets[int64](d.Clock, subscription, subscription, maxRateKeys)
@@ -126,5 +142,6 @@ func New(d Deps) *Service {
 	s.byAddress = ratelimit.NewBuckets[netip.Prefix](d.Clock, address, address, maxRateKeys)
 	calls := perMinute(d.Limits.Calls, 30_000)
 	s.calls = ratelimit.NewBuckets[netip.Prefix](d.Clock, calls, calls, maxRateKeys)
+	s.byReceipts = ratelimit.NewBuckets[int64](d.Clock, readsPerMinute, readsPerMinute, maxRateKeys)
 	return s
 }

@@ -27,7 +27,7 @@ func TestAMessageGoesToTheDeviceThatSubscribed(t *testing.T) {
 			t.Fatalf("endpoints %s and %s", sub.Endpoint, other.Endpoint)
 		}
 		body := encrypted(300)
-		resp, text := r.call(http.MethodPost, sub.Endpoint, body, headers("Topic", "a_-Z9", "Urgency", "high", "Prefer", "respond-async"))
+		resp, text := r.call(http.MethodPost, sub.Endpoint, body, headers("Topic", "a_-Z9", "Urgency", "high", "Prefer", "wait=1"))
 		location := resp.Header.Get("Location")
 		if resp.StatusCode != http.StatusCreated || text != "" || resp.Header.Get("Ttl") != "60" || !strings.HasPrefix(location, "/wpush/v1/message/") ||
 			resp.Header.Get("Access-Control-Allow-Origin") != "*" {
@@ -37,9 +37,12 @@ func TestAMessageGoesToTheDeviceThatSubscribed(t *testing.T) {
 		if k.App != 1 || k.Ordinal != 5 || k.Topic != "a_-Z9" || k.TTL != time.Minute || fmt.Sprint(k.Subscription) != sub.ID {
 			t.Errorf("kept %+v", k)
 		}
-		want := frame{Instance: "chat", Body: base64.StdEncoding.EncodeToString([]byte(body)), Encoding: "aes128gcm", Topic: "a_-Z9", Urgency: "high"}
+		want := frame{Instance: "chat", Body: base64.StdEncoding.EncodeToString([]byte(body)), Encoding: "aes128gcm"}
 		if got := r.keeper.frames(t)[0]; got != want {
 			t.Errorf("frame %+v", got)
+		}
+		if text := string(r.keeper.kept[0].Body); strings.Contains(text, "Z9") || strings.Contains(text, "high") {
+			t.Errorf("the device is told more than the message: %s", text)
 		}
 		// A legacy message, one without a body, and the longest.
 		legacy := headers("Content-Encoding", "aesgcm", "Encryption", "salt=AAAA", "Crypto-Key", "dh=BBBB")
@@ -97,6 +100,13 @@ func jsonNumber(text string) float64 {
 	return n
 }
 
+// twice are the headers of a good message, with one that is there twice.
+func twice(name, a, b string) http.Header {
+	h := headers()
+	h[name] = []string{a, b}
+	return h
+}
+
 func TestMessagesAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dbtest.SQLite(t), nil)
@@ -112,6 +122,9 @@ func TestMessagesAreRefused(t *testing.T) {
 		"TTL below 0":              {at(token), "", headers("TTL", "-1"), 400},
 		"TTL of a fraction":        {at(token), "", headers("TTL", "1.5"), 400},
 		"another urgency":          {at(token), "", headers("Urgency", "urgent"), 400},
+		"two urgencies":            {at(token), "", twice("Urgency", "low", "high"), 400},
+		"two topics":               {at(token), "", twice("Topic", "a", "b"), 400},
+		"two times to live":        {at(token), "", twice("Ttl", "1", "2"), 400},
 		"topic too long":           {at(token), "", headers("Topic", strings.Repeat("a", 33)), 400},
 		"topic with a space":       {at(token), "", headers("Topic", "a b"), 400},
 		"body of 4097 bytes":       {at(token), encrypted(4097), headers(), 413},
@@ -215,6 +228,10 @@ func TestSubscriptionsOfADevice(t *testing.T) {
 		r := newRig(t, d, nil)
 		own := newServer(t)
 		first := r.subscribe(5, "a", "")
+		resp, _ := r.device(5, http.MethodPost, "", `{"instance":"a"}`)
+		if h := resp.Header; h.Get("Location") != "/device/v1/webpush/subscriptions/"+first.ID || h.Get("Link") != "<"+first.Endpoint+`>; rel="urn:ietf:params:push"` {
+			t.Errorf("headers %v", h)
+		}
 		if again := r.subscribe(5, "a", ""); again != first {
 			t.Errorf("the same call: %+v, then %+v", first, again)
 		}
