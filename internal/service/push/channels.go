@@ -64,14 +64,16 @@ func (r routeMessages) Message(ctx context.Context, msg int64) (*route.Message, 
 	pace := m.pace()
 	out.ReleasedAt = pace.at
 	if !m.Wide {
-		out.Targets, err = queryTargetSets(ctx, r.db, msg)
+		out.Targets, out.Held, err = queryTargetSets(ctx, r.db, msg)
 		return out, err
 	}
 	w, err := r.wideOf(ctx, msg)
 	if err != nil || w == nil {
 		return nil, err
 	}
-	out.Targets = w.targets
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	out.Targets, out.Held = w.targets, !w.sets[stageHeld].IsEmpty()
 	return out, nil
 }
 
@@ -182,22 +184,27 @@ func (r routeMessages) Mark(ctx context.Context, app, msg int64, step route.Step
 	return r.broadcastTo(w, ours)
 }
 
-// queryTargetSets lists the targets of a direct message by platform.
-func queryTargetSets(ctx context.Context, d *db.DB, msg int64) (map[audience.Platform]*roaring.Bitmap, error) {
-	rows, err := d.Query(ctx, `select ordinal, platform from push_target where msg_id = $1`, msg)
+// queryTargetSets lists the targets of a direct message by platform, and tells whether some are or were held.
+func queryTargetSets(ctx context.Context, d *db.DB, msg int64) (sets map[audience.Platform]*roaring.Bitmap, held bool, err error) {
+	rows, err := d.Query(ctx, `select ordinal, platform, held from push_target where msg_id = $1`, msg)
 	if err != nil {
-		return nil, fmt.Errorf("push: targets: %w", err)
+		return nil, false, fmt.Errorf("push: targets: %w", err)
 	}
-	found, err := collect(rows, func(t *audience.Target, scan func(...any) error) error { return scan(&t.Ordinal, &t.Platform) })
+	found, err := collect(rows, func(t *audience.Target, scan func(...any) error) error {
+		var h int64
+		err := scan(&t.Ordinal, &t.Platform, &h)
+		held = held || h != 0
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	t := targets{}
 	for _, f := range found {
 		t.few = append(t.few, *f)
 	}
 	t.widen()
-	return t.many, nil
+	return t.many, held, nil
 }
 
 // queryLeft lists those of the ordinals that are still owed a direct message.

@@ -75,6 +75,7 @@ func (s *Service) Withdraw(ctx context.Context, app *gate.App, msg int64) error 
 	if err != nil || repeated {
 		return err
 	}
+	s.parts.route.Wake()
 	// What is on its way through an edge is not written any more.
 	if err := s.bus.Publish(edgewire.SubjectWithdraw, edgewire.Withdraw{Msg: msg}); err != nil {
 		s.log.Warn("edges not told of a withdrawal", "message", msg, "err", err)

@@ -8,6 +8,7 @@ import (
 
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/device"
+	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/db"
 )
 
@@ -26,31 +27,52 @@ type task struct {
 	broughtAt []int64
 	numbers   []string
 	outcomes  []wire.Outcome
+	// root is the id under which the vendor knows a message that is taken back.
+	root int64
 }
+
+// beside tells whether a part neither holds devices nor ends anything for them.
+func (p *part) beside() bool { return p.name == sms || p.why == whyWithdraw }
 
 // claim takes a part up: it leaves out who is no longer owed the message or has got too many today, and holds the others. It returns nil if
 // nobody is left.
-func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact channelFact) (*task, error) {
+func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact channelFact) (t *task, err error) {
+	app := s.Gate.AppByID(p.app)
+	switch {
+	case app == nil, app.State == gate.Deleted, p.expiresAt <= s.now():
+		return nil, s.close(ctx, p)
+	case p.why == whyWithdraw:
+		return s.claimRetraction(ctx, parent, p, fact)
+	case p.name == sms && p.state == claimed:
+		return nil, s.giveUp(ctx, p)
+	}
 	m, err := parent.Message(ctx, p.msg)
 	if err != nil {
 		return nil, err
 	}
-	app := s.Gate.AppByID(p.app)
-	if m == nil || app == nil || p.expiresAt <= s.now() {
+	if m == nil {
 		return nil, s.close(ctx, p)
 	}
 	pl, err := s.newPlan(ctx, app, m)
 	if err != nil {
 		return nil, err
 	}
-	t := &task{plan: pl, parent: parent, part: p, fact: fact}
+	t = &task{plan: pl, parent: parent, part: p, fact: fact}
 	if p.name != sms || t.policy.sms == nil || t.policy.sms.Delay > 0 {
 		if p.devices, err = parent.Left(ctx, p.app, p.msg, p.devices); err != nil {
 			return nil, err
 		}
 	}
+	defer func() {
+		if err != nil && t.quota != nil {
+			s.forgetQuota(p.app, p.name)
+		}
+	}()
 	over, err := t.count(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.address(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.take(ctx, over); err != nil {
@@ -59,7 +81,19 @@ func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact chan
 	if p.devices.IsEmpty() {
 		return nil, nil
 	}
-	return t, t.address(ctx)
+	return t, nil
+}
+
+// giveUp ends a part of SMS whose call was under way when something broke: it may have reached people, and nobody wants to read it twice.
+func (s *Service) giveUp(ctx context.Context, p *part) error {
+	r := &result{part: p.id, msg: p.msg, name: p.name, status: wire.Unknown, code: "interrupted", reason: "what the provider answered was not kept", at: s.now(), devices: p.devices.Clone()}
+	p.devices, p.state = roaring.New(), done
+	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
+		if err := updatePart(ctx, tx, p); err != nil {
+			return err
+		}
+		return insertResults(ctx, tx, p.app, p.id, []*result{r})
+	})
 }
 
 // count reserves the day's count of each device and takes those off the part whose number is used up.
@@ -129,12 +163,8 @@ func (t *task) take(ctx context.Context, over *roaring.Bitmap) error {
 		}
 		return t.quota.store(ctx, tx, p.app, p.name, p.devices)
 	})
-	if err != nil {
-		t.s.forgetQuota(p.app, p.name)
+	if err != nil || p.name == sms || p.devices.IsEmpty() {
 		return err
-	}
-	if p.name == sms || p.devices.IsEmpty() {
-		return nil
 	}
 	return t.parent.Mark(ctx, p.app, p.msg, Held, p.devices, t.now)
 }
@@ -166,7 +196,7 @@ func (t *task) address(ctx context.Context) error {
 func (t *task) use(tokens []device.DeviceToken) {
 	for _, d := range tokens {
 		t.ordinals, t.broughtAt = append(t.ordinals, d.Ordinal), append(t.broughtAt, d.UpdatedAt)
-		t.tokens = append(t.tokens, wire.Token{Value: d.Token.Token, Sandbox: d.Environment == "sandbox"})
+		t.tokens = append(t.tokens, wire.Token{Value: d.Token.Token, Sandbox: d.Sandbox()})
 	}
 }
 
@@ -174,20 +204,6 @@ func (t *task) use(tokens []device.DeviceToken) {
 func (s *Service) close(ctx context.Context, p *part) error {
 	p.state = done
 	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error { return updatePart(ctx, tx, p) })
-}
-
-// interrupted ends a part of short messages whose call nobody knows the end of: the node died, or could not write it down. It is
-// not made again, since each would be read, and paid for.
-func (s *Service) interrupted(ctx context.Context, p *part) error {
-	r := &result{part: p.id, msg: p.msg, name: p.name, status: wire.Unknown, code: "interrupted", reason: "what the provider answered was not kept",
-		at: s.now(), devices: p.devices}
-	p.state = done
-	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
-		if err := updatePart(ctx, tx, p); err != nil {
-			return err
-		}
-		return insertResults(ctx, tx, p.app, p.id, []*result{r})
-	})
 }
 
 // moves are what becomes of devices that a channel did not reach.
@@ -200,7 +216,7 @@ type moves struct {
 // next finds for devices the channel after this one.
 func (t *task) next(ctx context.Context, devices *roaring.Bitmap) (moves, error) {
 	out := moves{returned: roaring.New(), lost: roaring.New()}
-	if devices.IsEmpty() || t.part.name == sms {
+	if devices.IsEmpty() || t.part.beside() {
 		return out, nil
 	}
 	reaches, err := t.s.Devices.ReachesOf(ctx, t.app.ID, devices.ToArray())
@@ -223,7 +239,7 @@ func (t *task) next(ctx context.Context, devices *roaring.Bitmap) (moves, error)
 			continue
 		}
 		key := partKey{due: t.s.now(), name: name, platform: t.part.platform, why: whyAfter + string(t.part.name)}
-		parts, err := t.s.newParts(ctx, t.m, key, t.s.now(), groups[name])
+		parts, err := t.s.newParts(ctx, t.partOf(key), groups[name])
 		if err != nil {
 			return out, err
 		}

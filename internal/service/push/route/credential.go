@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -204,18 +205,40 @@ func names(facts []channelFact) []wire.Name {
 	return out
 }
 
-func find(facts []channelFact, name wire.Name) (channelFact, bool) {
+// find is what is known of a channel; the zero value if the app does not have it.
+func find(facts []channelFact, name wire.Name) channelFact {
 	at := slices.IndexFunc(facts, func(f channelFact) bool { return f.name == name })
 	if at < 0 {
-		return channelFact{}, false
+		return channelFact{name: name}
 	}
-	return facts[at], true
+	return facts[at]
 }
 
 // maxParsed bounds the credentials that are kept in memory.
 const maxParsed = 1000
 
-// credentials of an app at a vendor; nil if it has none.
+// unusableError says that what is stored of an app at a vendor cannot be used, however often it is tried: it was sealed with another key, or
+// this installation has no such channel any more.
+type unusableError struct{ err error }
+
+// Error holds no secret.
+func (e *unusableError) Error() string {
+	return "its stored credentials cannot be used: " + e.err.Error()
+}
+
+// Unwrap is the reason.
+func (e *unusableError) Unwrap() error { return e.err }
+
+// usable are the credentials of an app at a vendor or, where there are none, the outcome of every message.
+func (s *Service) usable(ctx context.Context, app int64, name wire.Name) (wire.Credentials, wire.Outcome, error) {
+	creds, err := s.credentials(ctx, app, name)
+	if unusable, ok := errors.AsType[*unusableError](err); ok {
+		return nil, wire.NewOutcome(wire.Denied, "", unusable.Error()), nil
+	}
+	return creds, wire.NewOutcome(wire.Denied, "", "the app has no credentials for the channel any more"), err
+}
+
+// credentials of an app at a vendor; nil if it has none. The error may be an *unusableError.
 func (s *Service) credentials(ctx context.Context, app int64, name wire.Name) (wire.Credentials, error) {
 	rows, err := s.DB.Query(ctx, `select sealed from push_channel where app_id = $1 and channel = $2`, app, string(name))
 	if err != nil {
@@ -239,14 +262,14 @@ func (s *Service) credentials(ctx context.Context, app int64, name wire.Name) (w
 	}
 	plain, err := s.Sealer.Open(sealed, channelPlace(app, name))
 	if err != nil {
-		return nil, fmt.Errorf("route: open credentials: %w", err)
+		return nil, &unusableError{err}
 	}
 	c, err := s.carrier(name)
 	if err != nil {
-		return nil, err
+		return nil, &unusableError{err}
 	}
 	if known, err = c.parse(plain); err != nil {
-		return nil, fmt.Errorf("route: stored credentials of %s: %w", name, err)
+		return nil, &unusableError{err}
 	}
 	s.channels.mu.Lock()
 	defer s.channels.mu.Unlock()

@@ -17,14 +17,21 @@
 //
 // Every step is a row, so "why did this device not get it" is answered from parts and results (trace.go).
 //
+// Withdraw only notes that a message is to be taken back; the owner makes parts of it (retract.go) for those who have it. A part of a
+// message that is withdrawn while a vendor takes it over is followed by one that takes it back.
+//
+// Each app and channel is a line of its own: a slow vendor holds up nobody else. A part that cannot be taken up is put off, credentials that
+// cannot be read are as good as refused, and the lines of an app that is disabled or suspended rest.
+//
 // SMS is one more channel: its part is due after the delay that the push names, for devices with a verified number, and it
 // neither holds nor ends anything.
 //
 // Invariants:
-//   - a device is in at most one open part of a message, SMS aside, and each part it moves to is of a channel further down its list;
+//   - a device is in at most one open part of a message, SMS aside, and each part it moves to is of a channel further down its list: the parts
+//     of a chunk of targets and the progress of the plan are one transaction;
 //   - everything is written under the lease of the app's partition (kernel/lease);
 //   - marks are set before a part is closed: a node that dies in between sends a part again to those who are still owed it, and
-//     vendors put a repetition in the place of the first (wire.Message.ID);
+//     vendors put a repetition in the place of the first (wire.Message.ID). SMS, which would be read twice, is not sent again;
 //   - a device gets no more messages of class marketing on a day through a vendor than it allows: they are counted when a part
 //     is claimed, in the same transaction, and given back if the vendor does not accept.
 package route

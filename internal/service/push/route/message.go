@@ -18,6 +18,8 @@ type Message struct {
 	// none. Vendors number notifications by it.
 	Root int64
 	Push *payload.Push
+	// Held: some of its targets are, because channels were to go first when it was accepted or are at it.
+	Held bool
 	// Targets by platform. The sets are not changed.
 	Targets map[audience.Platform]*roaring.Bitmap
 	// ReleasedAt is when a device's turn comes, Unix milliseconds: of a paced message later than AcceptedAt.

@@ -3,7 +3,9 @@ package route
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,8 +26,8 @@ const (
 	chunkSize = 1 << 16
 	// messagesAtOnce is how many messages of an app are planned in a turn.
 	messagesAtOnce = 50
-	// partsPerTx keeps transactions short.
-	partsPerTx = 50
+	// partsPerTx keeps transactions short: what would make more parts is planned in halves.
+	partsPerTx = 200
 	// dueGrain joins the devices of a paced message whose turns come about the same time.
 	dueGrain = 15 * time.Second
 )
@@ -76,26 +78,23 @@ func (s *Service) Record(ctx context.Context, tx *db.Tx, app, msg, acceptedAt, e
 	return nil
 }
 
-// plan plans messages of an app, and says whether there may be more.
+// plan plans messages of an app, and says whether there may be more. One that cannot be planned does not hold up the others.
 func (s *Service) plan(ctx context.Context, parent Messages, app int64) (more bool, err error) {
 	list, err := queryUnplanned(ctx, s.DB, app, messagesAtOnce)
 	if err != nil {
 		return false, err
 	}
-	facts := s.Gate.AppByID(app)
+	var errs []error
 	for _, u := range list {
-		m, err := parent.Message(ctx, u.msg)
-		if err == nil {
-			err = s.planMessage(ctx, parent, facts, m, u)
+		work := s.planMessage
+		if u.state == retracting {
+			work = s.planRetraction
 		}
-		if err != nil {
-			return false, fmt.Errorf("route: plan message %d: %w", u.msg, err)
+		if err := work(ctx, parent, app, u); err != nil && !errors.Is(err, errOvertaken) {
+			errs = append(errs, fmt.Errorf("route: plan message %d: %w", u.msg, err))
 		}
 	}
-	if len(list) > 0 {
-		s.Wake() // parts may be due
-	}
-	return len(list) == messagesAtOnce, nil
+	return len(list) == messagesAtOnce && len(errs) == 0, errors.Join(errs...)
 }
 
 // plan of a message.
@@ -105,7 +104,6 @@ type plan struct {
 	m          *Message
 	policy     policy
 	configured []wire.Name
-	held       bool
 	now        int64
 }
 
@@ -118,30 +116,36 @@ func (s *Service) newPlan(ctx context.Context, app *gate.App, m *Message) (*plan
 	return p, nil
 }
 
-func (s *Service) planMessage(ctx context.Context, parent Messages, app *gate.App, m *Message, u unplanned) error {
-	end := func(ctx context.Context, tx *db.Tx) error { return updatePlan(ctx, tx, u.msg, planned, u.from) }
-	if m == nil || app == nil || m.ExpiresAt <= s.now() {
-		if app == nil {
-			return s.owned(ctx, u.msg, end)
-		}
-		return s.owned(ctx, app.ID, end)
+func (s *Service) planMessage(ctx context.Context, parent Messages, app int64, u unplanned) error {
+	end := func(ctx context.Context, tx *db.Tx) error {
+		return updatePlan(ctx, tx, u.msg, planning, planned, u.next)
 	}
-	p, err := s.newPlan(ctx, app, m)
+	facts := s.Gate.AppByID(app)
+	if u.expiresAt <= s.now() || facts == nil || facts.State == gate.Deleted {
+		return s.owned(ctx, app, end)
+	}
+	m, err := parent.Message(ctx, u.msg)
 	if err != nil {
 		return err
 	}
-	p.held = p.policy.before(p.configured)
+	if m == nil {
+		return s.owned(ctx, app, end)
+	}
+	p, err := s.newPlan(ctx, facts, m)
+	if err != nil {
+		return err
+	}
 	all := roaring.New()
 	for _, set := range m.Targets {
 		all.Or(set)
 	}
-	for from := uint64(u.from); ; {
+	for from := uint64(u.next); ; {
 		it := all.Iterator()
 		if from < 1<<32 {
 			it.AdvanceIfNeeded(uint32(from))
 		}
 		if from >= 1<<32 || !it.HasNext() {
-			return s.owned(ctx, app.ID, end)
+			break
 		}
 		chunk := uint64(it.PeekNext()) / chunkSize
 		first, last := max(from, chunk*chunkSize), (chunk+1)*chunkSize-1
@@ -153,6 +157,8 @@ func (s *Service) planMessage(ctx context.Context, parent Messages, app *gate.Ap
 		}
 		from = last + 1
 	}
+	s.Wake() // parts may be due
+	return s.owned(ctx, app, end)
 }
 
 // partKey is what the devices of a part have in common.
@@ -163,7 +169,8 @@ type partKey struct {
 	why      string
 }
 
-// chunk plans some of the targets; next is where planning goes on.
+// chunk plans some of the targets, with all their parts in one transaction: a device is in no part twice, whatever dies. next is where
+// planning goes on.
 func (p *plan) chunk(ctx context.Context, parent Messages, targets *roaring.Bitmap, next int64) error {
 	reaches, err := p.reaches(ctx, targets)
 	if err != nil {
@@ -198,12 +205,29 @@ func (p *plan) chunk(ctx context.Context, parent Messages, targets *roaring.Bitm
 			add(partKey{due, sms, p.platformOf(o), whySMS}, o)
 		}
 	}
-	if p.held && !ours.IsEmpty() {
+	parts, err := p.parts(ctx, groups)
+	if err != nil {
+		return err
+	}
+	if n := targets.GetCardinality(); len(parts) > partsPerTx && n > 1 {
+		ordinals := targets.ToArray()
+		half := ordinals[n/2]
+		if err := p.chunk(ctx, parent, roaring.BitmapOf(ordinals[:n/2]...), int64(half)); err != nil {
+			return err
+		}
+		return p.chunk(ctx, parent, roaring.BitmapOf(ordinals[n/2:]...), next)
+	}
+	if p.m.Held && !ours.IsEmpty() {
 		if err := parent.Mark(ctx, p.app.ID, p.m.ID, Returned, ours, p.now); err != nil {
 			return err
 		}
 	}
-	return p.store(ctx, groups, next)
+	return p.s.owned(ctx, p.app.ID, func(ctx context.Context, tx *db.Tx) error {
+		if err := insertParts(ctx, tx, parts); err != nil {
+			return err
+		}
+		return updatePlan(ctx, tx, p.m.ID, planning, planning, next)
+	})
 }
 
 // live tells whether the message is an event of a live activity. These have tokens of their own, of one vendor.
@@ -269,50 +293,38 @@ func (p *plan) platformOf(ordinal uint32) audience.Platform {
 	return 0
 }
 
-// store writes the parts, the last of them together with the progress: planning goes on from there whatever dies.
-func (p *plan) store(ctx context.Context, groups map[partKey]*roaring.Bitmap, next int64) error {
-	keys := make([]partKey, 0, len(groups))
-	for k := range groups {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b partKey) int {
+// parts are those of groups of devices, in the order in which they are due.
+func (p *plan) parts(ctx context.Context, groups map[partKey]*roaring.Bitmap) ([]*part, error) {
+	keys := slices.SortedFunc(maps.Keys(groups), func(a, b partKey) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.name, b.name), cmp.Compare(a.platform, b.platform), cmp.Compare(a.why, b.why))
 	})
 	var parts []*part
 	for _, k := range keys {
-		list, err := p.s.newParts(ctx, p.m, k, p.now, groups[k])
+		list, err := p.s.newParts(ctx, p.partOf(k), groups[k])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		parts = append(parts, list...)
 	}
-	for {
-		batch := parts[:min(len(parts), partsPerTx)]
-		parts = parts[len(batch):]
-		err := p.s.owned(ctx, p.app.ID, func(ctx context.Context, tx *db.Tx) error {
-			if err := insertParts(ctx, tx, batch); err != nil || len(parts) > 0 {
-				return err
-			}
-			return updatePlan(ctx, tx, p.m.ID, planning, next)
-		})
-		if err != nil || len(parts) == 0 {
-			return err
-		}
-	}
+	return parts, nil
 }
 
-// newParts divides devices into parts.
-func (s *Service) newParts(ctx context.Context, m *Message, k partKey, now int64, devices *roaring.Bitmap) ([]*part, error) {
+// partOf is a part of the message without devices.
+func (p *plan) partOf(k partKey) part {
+	return part{msg: p.m.ID, app: p.m.App, name: k.name, platform: k.platform, why: k.why, dueAt: k.due, expiresAt: p.m.ExpiresAt, createdAt: p.s.now()}
+}
+
+// newParts divides devices into parts that wait, each of them otherwise like the given one.
+func (s *Service) newParts(ctx context.Context, like part, devices *roaring.Bitmap) ([]*part, error) {
 	var out []*part
-	for ordinals := devices.ToArray(); len(ordinals) > 0; {
-		n := min(len(ordinals), maxPart)
+	for ordinals := range slices.Chunk(devices.ToArray(), maxPart) {
 		id, err := s.IDs.Next(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("route: number a part: %w", err)
 		}
-		out = append(out, &part{id: id, msg: m.ID, app: m.App, name: k.name, platform: k.platform, why: k.why, state: waiting,
-			dueAt: k.due, expiresAt: m.ExpiresAt, createdAt: now, devices: roaring.BitmapOf(ordinals[:n]...)})
-		ordinals = ordinals[n:]
+		p := like
+		p.id, p.state, p.devices = id, waiting, roaring.BitmapOf(ordinals...)
+		out = append(out, &p)
 	}
 	return out, nil
 }

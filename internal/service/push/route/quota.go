@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -15,18 +16,8 @@ import (
 // maxLevels is the largest number of marketing messages of a day that can be counted.
 const maxLevels = 20
 
-const (
-	// dayLength in seconds.
-	dayLength = 24 * 3600
-	// vendorOffset is where the days of vendors begin: in Shanghai, which has known no summer time since 1991. In seconds.
-	vendorOffset = 8 * 3600
-)
-
 // today is the vendors' day, counted from 1970.
-func (s *Service) today() int64 { return (s.Clock.Now().Unix() + vendorOffset) / dayLength }
-
-// tomorrow is when the next day of vendors begins, Unix milliseconds.
-func (s *Service) tomorrow() int64 { return ((s.today()+1)*dayLength - vendorOffset) * 1000 }
+func (s *Service) today() int64 { return wire.ShanghaiDay(s.Clock.Now()) }
 
 // quotas are the counts that the owner of a partition works with. They are what the database has, read once under a lease.
 type quotas struct {
@@ -62,6 +53,7 @@ func (s *Service) quotaOf(ctx context.Context, app int64, name wire.Name) (*quot
 	if s.quotas.days == nil {
 		s.quotas.days = make(map[lineKey]*quota)
 	}
+	maps.DeleteFunc(s.quotas.days, func(_ lineKey, old *quota) bool { return old.day != day })
 	s.quotas.days[key] = q
 	return q, nil
 }
@@ -73,11 +65,16 @@ func (s *Service) forgetQuota(app int64, name wire.Name) {
 	delete(s.quotas.days, lineKey{app, name})
 }
 
-func (s *Service) loadQuota(ctx context.Context, app int64, name wire.Name, day int64) (*quota, error) {
+func newQuota(day int64) *quota {
 	q := &quota{day: day, levels: make([]*roaring.Bitmap, maxLevels)}
 	for i := range q.levels {
 		q.levels[i] = roaring.New()
 	}
+	return q
+}
+
+func (s *Service) loadQuota(ctx context.Context, app int64, name wire.Name, day int64) (*quota, error) {
+	q := newQuota(day)
 	rows, err := s.DB.Query(ctx, `select level, bits from push_route_quota where app_id = $1 and channel = $2 and day = $3`, app, string(name), day)
 	if err != nil {
 		return nil, fmt.Errorf("route: read counts: %w", err)

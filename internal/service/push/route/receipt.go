@@ -139,7 +139,8 @@ func (s *Service) noteLost(ctx context.Context, tx *db.Tx, app int64, name wire.
 	}
 	for _, l := range slices.SortedFunc(maps.Keys(lost), byMessage) { // all calls in one order, since parts are locked
 		var part int64
-		err := tx.QueryRow(ctx, `select coalesce(max(part_id), 0) from push_route_part where msg_id = $1 and app_id = $2 and channel = $3`, l.msg, app, string(name)).Scan(&part)
+		err := tx.QueryRow(ctx, `select coalesce(max(part_id), 0) from push_route_part where msg_id = $1 and app_id = $2 and channel = $3 and why <> $4`,
+			l.msg, app, string(name), whyWithdraw).Scan(&part)
 		if err != nil {
 			return fmt.Errorf("route: find the part of a receipt: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,11 +78,11 @@ type Service struct {
 	Deps
 	channels channels
 	quotas   quotas
-	answers  *prometheus.CounterVec
 	wake     chan struct{}
-	planners chan struct{} // slots of lines that plan
-	senders  chan struct{} // slots of lines that send
-	turns    sync.WaitGroup
+	// planners and senders are the slots of lines that plan and that send: calls that hang do not keep new messages waiting.
+	planners, senders chan struct{}
+	turns             sync.WaitGroup
+	metrics           *metrics
 
 	mu    sync.Mutex
 	lines map[lineKey]bool // those that work
@@ -93,6 +94,8 @@ type lineKey struct {
 	name wire.Name
 }
 
+func (k lineKey) planning() bool { return k.name == "" }
+
 // Migrate brings the package's tables forward.
 func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "push_route", migrations) }
 
@@ -101,13 +104,9 @@ func New(d Deps) *Service {
 	if d.ReceiptURL == nil {
 		d.ReceiptURL = func(string, wire.Name) string { return "" }
 	}
-	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "borealis_push_channel_answers_total", Help: "Answers of vendors' channels and of SMS, per device and try, by channel and status.",
-	}, []string{"channel", "status"})
-	d.Metrics.MustRegister(answers)
 	return &Service{
-		Deps: d, answers: answers, wake: make(chan struct{}, 1), planners: make(chan struct{}, maxPlanners), senders: make(chan struct{}, maxSenders),
-		lines: make(map[lineKey]bool),
+		Deps: d, wake: make(chan struct{}, 1), planners: make(chan struct{}, maxPlanners), senders: make(chan struct{}, maxSenders),
+		lines: make(map[lineKey]bool), metrics: newMetrics(d.Metrics),
 	}
 }
 
@@ -121,8 +120,6 @@ const (
 	maxOfApp = 6
 	// turnLength is how long a line that always has work keeps its slot, apart from the calls under way.
 	turnLength = 5 * time.Second
-	// cleanTick is how often old rows are deleted.
-	cleanTick = 10 * time.Minute
 )
 
 // Wake looks for work at once. Call it after the transaction of Record has committed; without it the work waits for half a second.
@@ -135,10 +132,11 @@ func (s *Service) Wake() {
 
 // Run plans and sends until ctx ends, for apps whose partition this node owns.
 func (s *Service) Run(ctx context.Context, parent Messages) error {
-	ticker, clean := time.NewTicker(tick), time.NewTicker(cleanTick)
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	defer clean.Stop()
 	defer s.turns.Wait()
+	s.turns.Go(func() { s.cleaning(ctx) })
+	s.turns.Go(func() { s.counting(ctx) })
 	for {
 		if err := s.round(ctx, parent); err != nil && ctx.Err() == nil {
 			s.Log.Warn("routes", "err", err)
@@ -148,34 +146,33 @@ func (s *Service) Run(ctx context.Context, parent Messages) error {
 			return nil
 		case <-ticker.C:
 		case <-s.wake:
-		case <-clean.C:
-			if err := s.clean(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Warn("old routes not deleted", "err", err)
-			}
 		}
 	}
 }
 
-// round starts a turn for each line that has work and none running. It does not wait for them.
+// round starts a turn for each line that has work and none running, in no order. It does not wait for them.
 func (s *Service) round(ctx context.Context, parent Messages) error {
-	due, err := queryLines(ctx, s.DB, s.now())
+	now := s.now()
+	due, err := queryLines(ctx, s.DB, now)
 	if err != nil {
 		return err
 	}
+	due = slices.DeleteFunc(due, func(l line) bool { return !s.owns(l.app) || !s.works(l.app) })
+	s.metrics.waited(due, now)
 	rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] }) // nobody is always the last
-	for _, key := range due {
-		if !s.owns(key.app) || !s.begin(key) {
-			continue
-		}
-		slots := s.senders
-		if key.name == "" {
+	for _, l := range due {
+		key, slots := l.lineKey, s.senders
+		if key.planning() {
 			slots = s.planners
+		}
+		if !s.begin(key) {
+			continue
 		}
 		select {
 		case slots <- struct{}{}:
 		default:
 			s.end(key)
-			continue // the next round looks again
+			continue // a later round has room
 		}
 		s.turns.Go(func() {
 			defer func() { <-slots; s.end(key) }()
@@ -187,18 +184,21 @@ func (s *Service) round(ctx context.Context, parent Messages) error {
 	return nil
 }
 
-// turn works on a line until nothing of it is due, or its time is over.
+// works tells whether an app's messages go out. Those of a disabled or suspended one wait until they expire; what is left of a deleted one
+// is closed.
+func (s *Service) works(app int64) bool {
+	a := s.Gate.AppByID(app)
+	return a != nil && (a.State == gate.Enabled || a.State == gate.Deleted)
+}
+
+// turn works on a line until nothing of it is due, or others want to.
 func (s *Service) turn(ctx context.Context, parent Messages, key lineKey) error {
-	for began := s.Clock.Now(); ctx.Err() == nil; {
-		if s.Clock.Now().Sub(began) > turnLength {
-			s.Wake()
-			return nil
-		}
+	for end := s.Clock.Now().Add(turnLength); ctx.Err() == nil && s.Clock.Now().Before(end); {
 		var (
 			more bool
 			err  error
 		)
-		if key.name == "" {
+		if key.planning() {
 			more, err = s.plan(ctx, parent, key.app)
 		} else {
 			more, err = s.send(ctx, parent, key)
@@ -210,17 +210,16 @@ func (s *Service) turn(ctx context.Context, parent Messages, key lineKey) error 
 	return nil
 }
 
-// begin takes a line up, unless it is, or its app has enough of them.
 func (s *Service) begin(key lineKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lines[key] {
 		return false
 	}
-	if key.name != "" {
+	if !key.planning() {
 		n := 0
 		for k := range s.lines {
-			if k.app == key.app && k.name != "" {
+			if k.app == key.app && !k.planning() {
 				n++
 			}
 		}
@@ -262,8 +261,8 @@ type carrier struct {
 // ErrNoChannel says that this installation has no channel of that name.
 var ErrNoChannel = errors.New("no such channel")
 
-// ErrNoCredentials says that an app has none for a channel.
-var ErrNoCredentials = errors.New("the app has no credentials for it")
+// ErrNoCredentials says that the app has no account at the vendor.
+var ErrNoCredentials = errors.New("the app has no credentials for the channel")
 
 func (s *Service) carrier(name wire.Name) (carrier, error) {
 	if name == sms && s.SMS != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -15,7 +14,6 @@ import (
 
 	"borealis/internal/engine/channel/sms/smswire"
 	"borealis/internal/engine/channel/wire"
-	"borealis/internal/engine/device"
 	"borealis/internal/kernel/db"
 )
 
@@ -27,6 +25,8 @@ const (
 	// firstPause and longestPause bound the time between tries.
 	firstPause   = 2 * time.Second
 	longestPause = 5 * time.Minute
+	// putOffPause is how long a part waits that could not be taken up.
+	putOffPause = 5 * time.Second
 	// sendTimeout bounds one call with its waiting.
 	sendTimeout = time.Minute
 	// wholesale is how many tokens of one call are not forgotten when all of them are refused: vendors answer so to credentials of another
@@ -46,59 +46,57 @@ func (s *Service) send(ctx context.Context, parent Messages, key lineKey) (more 
 	if err != nil {
 		return false, err
 	}
-	fact, configured := find(facts, key.name)
-	var creds wire.Credentials
-	if configured {
-		if creds, err = s.credentials(ctx, key.app, key.name); err != nil {
-			return false, err
-		}
+	fact := find(facts, key.name)
+	creds, denied, err := s.usable(ctx, key.app, key.name)
+	if err != nil {
+		return false, err
 	}
-	tasks, failed := s.claimAll(ctx, parent, parts, fact, creds)
-	var group errgroup.Group
-	for _, t := range tasks {
-		group.Go(func() error { t.call(ctx, creds); return nil })
-	}
-	_ = group.Wait() // outcomes say what went wrong
-	if ctx.Err() != nil {
-		return false, nil //nolint:nilerr // the node stops; the parts stay claimed
-	}
-	for _, t := range tasks { // each, since a part that does not end is sent again
-		failed = errors.Join(failed, t.finish(ctx))
-	}
-	return failed == nil, failed
-}
-
-// claimAll makes tasks of parts, up to one that it cannot claim. The tasks are to be done whatever the error is: they are claimed.
-func (s *Service) claimAll(ctx context.Context, parent Messages, parts []*part, fact channelFact, creds wire.Credentials) (tasks []*task, err error) {
+	var (
+		tasks []*task
+		errs  []error
+	)
 	for _, p := range parts {
-		var t *task
-		switch {
-		case p.why == whyWithdraw:
-			err = s.retract(ctx, parent, p, creds)
-		case p.name == sms && p.state == claimed:
-			err = s.interrupted(ctx, p)
-		default:
-			t, err = s.claim(ctx, parent, p, fact)
-		}
+		t, err := s.claim(ctx, parent, p, fact)
 		if err != nil {
-			return tasks, err
+			errs = append(errs, fmt.Errorf("route: take up part %d: %w", p.id, err), s.putOff(ctx, p))
+			continue
 		}
 		if t != nil {
 			tasks = append(tasks, t)
 		}
 	}
-	return tasks, nil
+	var group errgroup.Group
+	for _, t := range tasks {
+		group.Go(func() error { t.call(ctx, creds, denied); return nil })
+	}
+	_ = group.Wait() // outcomes say what went wrong
+	if ctx.Err() != nil {
+		return false, nil //nolint:nilerr // the node stops; the parts stay claimed
+	}
+	for _, t := range tasks { // all of them: what is not written down is sent again
+		errs = append(errs, t.finish(ctx))
+	}
+	err = errors.Join(errs...)
+	return err == nil, err
 }
 
-// call makes the call.
-func (t *task) call(ctx context.Context, creds wire.Credentials) {
+// putOff lets the other parts of a line go on when one cannot be taken up.
+func (s *Service) putOff(ctx context.Context, p *part) error {
+	until := s.now() + putOffPause.Milliseconds()
+	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error { return delayPart(ctx, tx, p.id, until) })
+}
+
+// call makes the call; denied is the outcome without credentials.
+func (t *task) call(ctx context.Context, creds wire.Credentials, denied wire.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	n := len(t.ordinals)
 	switch {
 	case n == 0:
 	case creds == nil:
-		t.outcomes = wire.All(n, wire.NewOutcome(wire.Denied, "", "the app has no credentials for the channel any more"))
+		t.outcomes = wire.All(n, denied)
+	case t.part.why == whyWithdraw:
+		t.outcomes = t.s.Dispatcher.Retract(ctx, t.part.app, t.part.name, creds, t.tokens, strconv.FormatInt(t.root, 10))
 	case t.part.name == sms:
 		t.outcomes = t.s.SMS.Send(ctx, t.app.ID, creds, t.numbers, t.shortMessage())
 	default:
@@ -127,94 +125,6 @@ func (t *task) shortMessage() smswire.Message {
 	return m
 }
 
-// sorted are the devices of a part by what becomes of them.
-type sorted struct {
-	accepted, again, onward *roaring.Bitmap
-	after                   time.Duration
-	failed                  bool // of those that are sent again, some failed; else they were only too fast
-	dead                    []device.DeviceToken
-	renewed                 map[uint32]device.Token
-	results                 []*result
-	problem                 string
-	news                    bool // the problem was not known before
-	quotas                  int
-}
-
-func (t *task) sort() *sorted {
-	out := &sorted{accepted: roaring.New(), again: roaring.New(), onward: roaring.New(), renewed: make(map[uint32]device.Token)}
-	type answer struct {
-		status           wire.Status
-		code, reason, id string
-	}
-	byAnswer := make(map[answer]*result)
-	now := t.s.now()
-	note := func(o wire.Outcome, ordinal uint32) {
-		a := answer{o.Status, o.Code, o.Reason, ""}
-		if len(t.ordinals) == 1 {
-			a.id = o.VendorID // of many, each has its own, and nobody asks for them
-		}
-		r := byAnswer[a]
-		if r == nil {
-			r = &result{part: t.part.id, msg: t.part.msg, name: t.part.name, status: o.Status, code: o.Code, reason: o.Reason, vendorID: a.id, at: now, devices: roaring.New()}
-			byAnswer[a] = r
-			out.results = append(out.results, r)
-		}
-		r.devices.Add(ordinal)
-	}
-	missing := t.part.devices.Clone()
-	for i, ordinal := range t.ordinals {
-		missing.Remove(ordinal)
-		o := t.outcomes[i]
-		note(o, ordinal)
-		if o.Token != "" && t.tokens != nil {
-			out.renewed[ordinal] = device.Token{Channel: string(t.part.name), Token: o.Token, Environment: environment(t.tokens[i])}
-		}
-		switch o.Status {
-		case wire.Accepted:
-			out.accepted.Add(ordinal)
-		case wire.Failed, wire.Unknown, wire.Limited:
-			if t.part.name == sms && o.Status == wire.Unknown {
-				continue // it may be on its way, and nobody wants to read it twice
-			}
-			out.failed = out.failed || o.Status != wire.Limited
-			out.after = max(out.after, o.After)
-			if o.Status != wire.Limited && t.part.tries >= maxTries {
-				out.onward.Add(ordinal)
-				continue
-			}
-			out.again.Add(ordinal)
-		default:
-			switch {
-			case o.Status == wire.Invalid && t.tokens != nil && (o.Since == 0 || t.broughtAt[i] <= o.Since):
-				out.dead = append(out.dead, device.DeviceToken{Ordinal: ordinal, Token: device.Token{Channel: string(t.part.name), Token: t.tokens[i].Value}})
-			case o.Status == wire.Denied:
-				out.problem = strings.TrimPrefix(o.Code+": "+o.Reason, ": ")
-			case o.Status == wire.Quota:
-				out.quotas++
-			}
-			out.onward.Add(ordinal)
-		}
-	}
-	if len(out.dead) >= wholesale && len(out.dead) == len(t.ordinals) {
-		out.problem = out.results[0].code + ": every token of a call was refused: are these the credentials of this app?"
-		out.dead = nil
-	}
-	if !missing.IsEmpty() {
-		for it := missing.Iterator(); it.HasNext(); {
-			note(wire.Outcome{Status: wire.Silenced, Code: "gone", Reason: "the device has no token or verified number any more"}, it.Next())
-		}
-		out.onward.Or(missing)
-	}
-	return out
-}
-
-func environment(t wire.Token) string {
-	if t.Sandbox {
-		return "sandbox"
-	}
-	return "production"
-}
-
 // finish writes down what became of a part.
 func (t *task) finish(ctx context.Context) error {
 	p, out := t.part, t.sort()
@@ -222,15 +132,8 @@ func (t *task) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.name != sms {
-		if !out.accepted.IsEmpty() {
-			if err := t.parent.Mark(ctx, p.app, p.msg, Accepted, out.accepted, t.s.now()); err != nil {
-				return err
-			}
-		}
-		if err := t.mark(ctx, &moved); err != nil {
-			return err
-		}
+	if err := t.tell(ctx, out, &moved); err != nil {
+		return err
 	}
 	refused := roaring.AndNot(p.devices, out.accepted)
 	p.devices, p.state = out.again, done
@@ -247,9 +150,7 @@ func (t *task) finish(ctx context.Context) error {
 		t.s.forgetQuota(p.app, p.name)
 		return err
 	}
-	for _, r := range out.results {
-		t.s.answers.WithLabelValues(string(r.name), r.status.String()).Add(float64(r.devices.GetCardinality()))
-	}
+	t.s.metrics.sent(p, out)
 	if out.news {
 		t.s.Log.Warn("a vendor refuses what an app has there", "app_key", t.app.Key, "channel", p.name, "problem", out.problem)
 	}
@@ -264,9 +165,33 @@ func (t *task) finish(ctx context.Context) error {
 	return nil
 }
 
+// tell marks the devices that a part ends for, or that come back to our own connections.
+func (t *task) tell(ctx context.Context, out *sorted, moved *moves) error {
+	if t.part.beside() {
+		return nil
+	}
+	if !out.accepted.IsEmpty() {
+		if err := t.parent.Mark(ctx, t.part.app, t.part.msg, Accepted, out.accepted, t.s.now()); err != nil {
+			return err
+		}
+	}
+	return t.mark(ctx, moved)
+}
+
 // write keeps the end of a part, or of one try, with all that follows from it.
 func (t *task) write(ctx context.Context, out *sorted, moved []*part, refused *roaring.Bitmap) error {
 	p := t.part
+	var back []*part // in case that the message was withdrawn while the vendor took it over
+	if !p.beside() && !out.accepted.IsEmpty() {
+		var err error
+		if back, err = t.s.retraction(ctx, p.app, p.msg, havingKey{p.name, p.platform}, out.accepted); err != nil {
+			return err
+		}
+	}
+	drop := t.s.Devices.DropTokens
+	if t.live() {
+		drop = t.s.Devices.DropLiveTokens
+	}
 	return t.s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
 		if err := updatePart(ctx, tx, p); err != nil {
 			return err
@@ -277,9 +202,14 @@ func (t *task) write(ctx context.Context, out *sorted, moved []*part, refused *r
 		if err := insertParts(ctx, tx, moved); err != nil {
 			return err
 		}
-		drop := t.s.Devices.DropTokens
-		if t.live() {
-			drop = t.s.Devices.DropLiveTokens
+		if len(back) > 0 {
+			withdrawn, err := queryWithdrawn(ctx, tx, p.msg)
+			if err == nil && withdrawn {
+				err = insertParts(ctx, tx, back)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		if err := drop(ctx, tx, p.app, out.dead); err != nil {
 			return err
@@ -300,10 +230,11 @@ func (t *task) account(ctx context.Context, tx *db.Tx, out *sorted) (err error) 
 	case out.problem != "":
 		out.news, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, out.problem, t.fact.quotaUntil)
 	case len(t.outcomes) > 0 && out.quotas == len(t.outcomes):
-		until := t.s.tomorrow()
-		if after := t.outcomes[0].After; after > 0 {
-			until = t.s.now() + after.Milliseconds()
+		after := t.outcomes[0].After
+		if after <= 0 {
+			after = wire.UntilHour(t.s.Clock.Now(), 0)
 		}
+		until := t.s.now() + after.Milliseconds()
 		_, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", until)
 	case !out.accepted.IsEmpty():
 		_, err = t.s.noteAccount(ctx, tx, t.part.app, t.part.name, "", 0)
@@ -315,82 +246,4 @@ func (t *task) account(ctx context.Context, tx *db.Tx, out *sorted) (err error) 
 func pause(tries int) time.Duration {
 	d := min(firstPause<<min(max(tries-1, 0), 16), longestPause)
 	return d - rand.N(d/4)
-}
-
-// whyWithdraw marks the parts that take a message back.
-const whyWithdraw = "withdraw"
-
-// Withdraw takes a message back from the devices that vendors brought it to, where they can, in the transaction that withdraws it.
-func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, app, msg int64) error {
-	rows, err := tx.Query(ctx, `select r.channel, p.platform, r.bits from push_route_result r join push_route_part p on p.part_id = r.part_id
-		where r.msg_id = $1 and r.app_id = $2 and r.status = $3 and r.channel <> $4 and p.why <> $5 order by r.part_id, r.number`,
-		msg, app, int64(wire.Accepted), string(sms), whyWithdraw)
-	if err != nil {
-		return fmt.Errorf("route: who has the message: %w", err)
-	}
-	var parts []*part
-	scan := func() error {
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var (
-				p    = &part{msg: msg, app: app, why: whyWithdraw, state: waiting, devices: roaring.New()}
-				bits []byte
-			)
-			if err := rows.Scan(&p.name, &p.platform, &bits); err != nil {
-				return err
-			}
-			if err := p.devices.UnmarshalBinary(bits); err != nil {
-				return err
-			}
-			if _, can := s.Dispatcher.Vendor(p.name).(wire.Retractor); can {
-				parts = append(parts, p)
-			}
-		}
-		return rows.Err()
-	}
-	if err := scan(); err != nil {
-		return fmt.Errorf("route: who has the message: %w", err)
-	}
-	now := s.now()
-	for _, p := range parts {
-		if p.id, err = s.IDs.Next(ctx); err != nil {
-			return err
-		}
-		p.dueAt, p.createdAt, p.expiresAt = now, now, now+retractLife.Milliseconds()
-	}
-	return insertParts(ctx, tx, parts)
-}
-
-// retractLife is how long taking a message back is tried.
-const retractLife = time.Hour
-
-// retract asks a vendor to take a message back.
-func (s *Service) retract(ctx context.Context, parent Messages, p *part, creds wire.Credentials) error {
-	if creds == nil || p.expiresAt <= s.now() {
-		return s.close(ctx, p)
-	}
-	found, err := s.Devices.TokensOf(ctx, p.app, string(p.name), p.devices.ToArray())
-	if err != nil {
-		return err
-	}
-	t := &task{plan: &plan{s: s}, part: p}
-	t.use(found)
-	p.devices = roaring.BitmapOf(t.ordinals...)
-	first, err := parent.Root(ctx, p.msg)
-	if err != nil {
-		return err
-	}
-	t.outcomes = s.Dispatcher.Retract(ctx, p.app, p.name, creds, t.tokens, strconv.FormatInt(first, 10))
-	p.tries++
-	out := t.sort()
-	p.devices, p.state = out.again, done
-	if !out.again.IsEmpty() {
-		p.state, p.dueAt = waiting, s.now()+max(pause(p.tries), out.after).Milliseconds()
-	}
-	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
-		if err := updatePart(ctx, tx, p); err != nil {
-			return err
-		}
-		return insertResults(ctx, tx, p.app, p.id, out.results)
-	})
 }

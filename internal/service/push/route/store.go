@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -18,6 +19,9 @@ type state uint8
 const (
 	planning state = 1
 	planned  state = 2
+	// retracting: it was withdrawn, and who has it is to be found. retracted: these are in parts.
+	retracting state = 3
+	retracted  state = 4
 )
 
 // States of a part. Those below done are open.
@@ -53,33 +57,53 @@ type result struct {
 	devices   *roaring.Bitmap
 }
 
-// queryLines lists what has work now: planning of messages, and channels with parts that are due.
-func queryLines(ctx context.Context, d *db.DB, now int64) ([]lineKey, error) {
-	rows, err := d.Query(ctx, `select distinct app_id, '' from push_route where state = 1
-		union all select distinct app_id, channel from push_route_part where state < 3 and due_at <= $1`, now)
+// line is a queue that has work, and since when that waits, Unix milliseconds.
+type line struct {
+	lineKey
+	since int64
+}
+
+// queryLines lists what has work now: planning of messages, and channels with parts that are due. It looks at one entry of an
+// index for each line, however much waits in it.
+func queryLines(ctx context.Context, d *db.DB, now int64) ([]line, error) {
+	rows, err := d.Query(ctx, `with recursive app (msg_id, app_id, accepted_at) as (
+			select msg_id, app_id, accepted_at from push_route
+				where msg_id = (select msg_id from push_route where state in (1, 3) order by app_id, msg_id limit 1)
+			union all
+			select n.msg_id, n.app_id, n.accepted_at from app a join push_route n on n.msg_id =
+				(select r.msg_id from push_route r where r.state in (1, 3) and r.app_id > a.app_id order by r.app_id, r.msg_id limit 1)
+		), line (part_id, app_id, channel, due_at) as (
+			select part_id, app_id, channel, due_at from push_route_part
+				where part_id = (select part_id from push_route_part where state < 3 order by app_id, channel, due_at limit 1)
+			union all
+			select n.part_id, n.app_id, n.channel, n.due_at from line l join push_route_part n on n.part_id = coalesce(
+				(select p.part_id from push_route_part p where p.state < 3 and p.app_id = l.app_id and p.channel > l.channel order by p.channel, p.due_at limit 1),
+				(select p.part_id from push_route_part p where p.state < 3 and p.app_id > l.app_id order by p.app_id, p.channel, p.due_at limit 1))
+		)
+		select app_id, '', accepted_at from app union all select app_id, channel, due_at from line where due_at <= $1 order by 1, 2`, now)
 	if err != nil {
 		return nil, fmt.Errorf("route: find work: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []lineKey
+	var out []line
 	for rows.Next() {
-		var k lineKey
-		if err := rows.Scan(&k.app, &k.name); err != nil {
+		var l line
+		if err := rows.Scan(&l.app, &l.name, &l.since); err != nil {
 			return nil, fmt.Errorf("route: find work: %w", err)
 		}
-		out = append(out, k)
+		out = append(out, l)
 	}
 	return out, rows.Err()
 }
 
-// unplanned is a message that is to be planned from an ordinal on.
+// unplanned is a message that is to be planned, or taken back: state says which. next is where to go on: an ordinal, or the part before.
 type unplanned struct {
-	msg  int64
-	from int64
+	msg, next, expiresAt int64
+	state                state
 }
 
 func queryUnplanned(ctx context.Context, d *db.DB, app int64, limit int) ([]unplanned, error) {
-	rows, err := d.Query(ctx, `select msg_id, next_ordinal from push_route where app_id = $1 and state = 1 order by msg_id limit $2`, app, limit)
+	rows, err := d.Query(ctx, `select msg_id, state, next_ordinal, expires_at from push_route where app_id = $1 and state in (1, 3) order by msg_id limit $2`, app, limit)
 	if err != nil {
 		return nil, fmt.Errorf("route: find messages: %w", err)
 	}
@@ -87,7 +111,7 @@ func queryUnplanned(ctx context.Context, d *db.DB, app int64, limit int) ([]unpl
 	var out []unplanned
 	for rows.Next() {
 		var u unplanned
-		if err := rows.Scan(&u.msg, &u.from); err != nil {
+		if err := rows.Scan(&u.msg, &u.state, &u.next, &u.expiresAt); err != nil {
 			return nil, fmt.Errorf("route: find messages: %w", err)
 		}
 		out = append(out, u)
@@ -95,12 +119,29 @@ func queryUnplanned(ctx context.Context, d *db.DB, app int64, limit int) ([]unpl
 	return out, rows.Err()
 }
 
-// updatePlan says how far the planning of a message came.
-func updatePlan(ctx context.Context, tx *db.Tx, msg int64, s state, next int64) error {
-	if _, err := tx.Exec(ctx, `update push_route set state = $2, next_ordinal = $3 where msg_id = $1`, msg, int64(s), next); err != nil {
+// errOvertaken says that a message is no longer in the state that was to be left: it was withdrawn meanwhile.
+var errOvertaken = errors.New("route: the message was withdrawn meanwhile")
+
+// updatePlan says how far the planning of a message came. The error is errOvertaken if it is no longer in the first state.
+func updatePlan(ctx context.Context, tx *db.Tx, msg int64, from, to state, next int64) error {
+	n, err := tx.Exec(ctx, `update push_route set state = $3, next_ordinal = $4 where msg_id = $1 and state = $2`, msg, int64(from), int64(to), next)
+	if err != nil {
 		return fmt.Errorf("route: change message: %w", err)
 	}
+	if n == 0 {
+		return errOvertaken
+	}
 	return nil
+}
+
+// queryWithdrawn tells whether a message was withdrawn.
+func queryWithdrawn(ctx context.Context, tx *db.Tx, msg int64) (bool, error) {
+	var s state
+	err := tx.QueryRow(ctx, `select state from push_route where msg_id = $1`, msg).Scan(&s)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return false, fmt.Errorf("route: read message: %w", err)
+	}
+	return s == retracting || s == retracted, nil
 }
 
 const partColumns = `part_id, msg_id, app_id, channel, platform, why, state, tries, due_at, expires_at, created_at, bits`
@@ -135,12 +176,18 @@ func updatePart(ctx context.Context, tx *db.Tx, p *part) error {
 }
 
 func queryParts(ctx context.Context, d *db.DB, where string, args ...any) ([]*part, error) {
+	var out []*part
+	err := eachPart(ctx, d, func(p *part) { out = append(out, p) }, where, args...)
+	return out, err
+}
+
+// eachPart visits parts without keeping them: a message to many has thousands.
+func eachPart(ctx context.Context, d *db.DB, visit func(*part), where string, args ...any) error {
 	rows, err := d.Query(ctx, `select `+partColumns+` from push_route_part where `+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("route: read parts: %w", err)
+		return fmt.Errorf("route: read parts: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []*part
 	for rows.Next() {
 		var (
 			p    = &part{devices: roaring.New()}
@@ -151,11 +198,19 @@ func queryParts(ctx context.Context, d *db.DB, where string, args ...any) ([]*pa
 			err = p.devices.UnmarshalBinary(bits)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("route: read part: %w", err)
+			return fmt.Errorf("route: read part: %w", err)
 		}
-		out = append(out, p)
+		visit(p)
 	}
-	return out, rows.Err()
+	return rows.Err()
+}
+
+// delayPart puts off a part that cannot be taken up now, so that others of its line go on.
+func delayPart(ctx context.Context, tx *db.Tx, id, until int64) error {
+	if _, err := tx.Exec(ctx, `update push_route_part set due_at = $2 where part_id = $1`, id, until); err != nil {
+		return fmt.Errorf("route: put off part: %w", err)
+	}
+	return nil
 }
 
 // insertResults numbers the results of a part behind those it has. The transaction must have changed the part's row before, which is
@@ -182,67 +237,28 @@ func insertResults(ctx context.Context, tx *db.Tx, app, part int64, results []*r
 	return nil
 }
 
-func queryResults(ctx context.Context, d *db.DB, app, msg int64) ([]*result, error) {
-	rows, err := d.Query(ctx, `select part_id, msg_id, channel, status, code, reason, vendor_id, at, bits from push_route_result
-		where msg_id = $1 and app_id = $2 order by at, part_id, number`, msg, app)
+// eachResult visits the results of a message in order of time without keeping them, each with why its part was made.
+func eachResult(ctx context.Context, d *db.DB, app, msg int64, visit func(r *result, why string)) error {
+	rows, err := d.Query(ctx, `select r.part_id, r.msg_id, r.channel, r.status, r.code, r.reason, r.vendor_id, r.at, r.bits, p.why
+		from push_route_result r join push_route_part p on p.part_id = r.part_id where r.msg_id = $1 and r.app_id = $2 order by r.at, r.part_id, r.number`, msg, app)
 	if err != nil {
-		return nil, fmt.Errorf("route: read results: %w", err)
+		return fmt.Errorf("route: read results: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []*result
 	for rows.Next() {
 		var (
 			r    = &result{devices: roaring.New()}
 			bits []byte
+			why  string
 		)
-		err := rows.Scan(&r.part, &r.msg, &r.name, &r.status, &r.code, &r.reason, &r.vendorID, &r.at, &bits)
+		err := rows.Scan(&r.part, &r.msg, &r.name, &r.status, &r.code, &r.reason, &r.vendorID, &r.at, &bits, &why)
 		if err == nil {
 			err = r.devices.UnmarshalBinary(bits)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("route: read result: %w", err)
+			return fmt.Errorf("route: read result: %w", err)
 		}
-		out = append(out, r)
+		visit(r, why)
 	}
-	return out, rows.Err()
-}
-
-const (
-	// cleanBatch is how many messages one transaction deletes.
-	cleanBatch = 20
-	// retention is how long a trace can be asked for, in milliseconds: as long as the message itself.
-	retention = 35 * 24 * 3600 * 1000
-	// quotaDays is how long counts of a day are kept.
-	quotaDays = 3
-)
-
-// clean deletes what nobody can ask for any more.
-func (s *Service) clean(ctx context.Context) error {
-	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `delete from push_route_quota where day < $1`, s.today()-quotaDays)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("route: delete old counts: %w", err)
-	}
-	before := s.now() - retention
-	for {
-		var n int64
-		err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			const old = `(select msg_id from push_route where accepted_at < $1 order by accepted_at limit $2)`
-			for _, table := range []string{"push_route_part", "push_route_result"} {
-				if _, err := tx.Exec(ctx, `delete from `+table+` where msg_id in `+old, before, cleanBatch); err != nil {
-					return fmt.Errorf("route: delete old: %w", err)
-				}
-			}
-			var err error
-			if n, err = tx.Exec(ctx, `delete from push_route where msg_id in `+old, before, cleanBatch); err != nil {
-				return fmt.Errorf("route: delete old: %w", err)
-			}
-			return nil
-		})
-		if err != nil || n < cleanBatch {
-			return err
-		}
-	}
+	return rows.Err()
 }

@@ -27,46 +27,52 @@ type Event struct {
 
 // Trace tells what channels did about a message for a device, in order of time.
 func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]Event, error) {
-	parts, err := queryParts(ctx, s.DB, `msg_id = $1 and app_id = $2 order by part_id`, msg, app)
+	type routing struct {
+		at  int64
+		why string
+	}
+	var (
+		out    []Event
+		parts  = make(map[int64]routing) // done, and so without devices: a result says of whom they were
+		routed = func(name wire.Name, r routing) {
+			out = append(out, Event{At: r.at, Channel: name, What: "routed", Detail: r.why})
+		}
+	)
+	err := eachPart(ctx, s.DB, func(p *part) {
+		r := routing{p.createdAt, p.why}
+		switch {
+		case p.state == done:
+			parts[p.id] = r
+		case p.devices.Contains(ordinal):
+			routed(p.name, r)
+			e := Event{At: p.dueAt, Channel: p.name, What: "due", Detail: "then it is sent"}
+			if p.state == claimed {
+				e.What, e.Detail = "claimed", "it is being sent"
+			}
+			out = append(out, e)
+		default:
+			parts[p.id] = r // waits for others
+		}
+	}, `msg_id = $1 and app_id = $2 order by part_id`, msg, app)
 	if err != nil {
 		return nil, err
 	}
-	results, err := queryResults(ctx, s.DB, app, msg)
-	if err != nil {
-		return nil, err
-	}
-	byPart := make(map[int64]*part, len(parts))
-	seen := make(map[int64]bool)
-	var out []Event
-	for _, p := range parts {
-		byPart[p.id] = p
-		if !p.devices.Contains(ordinal) || p.state == done {
-			continue
-		}
-		seen[p.id] = true
-		out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
-		e := Event{At: p.dueAt, Channel: p.name, What: "due", Detail: "then it is sent"}
-		if p.state == claimed {
-			e.What, e.Detail = "claimed", "it is being sent"
-		}
-		out = append(out, e)
-	}
-	for _, r := range results {
+	err = eachResult(ctx, s.DB, app, msg, func(r *result, why string) {
 		if !r.devices.Contains(ordinal) {
-			continue
+			return
 		}
-		if p := byPart[r.part]; p != nil && !seen[r.part] {
-			seen[r.part] = true
-			out = append(out, Event{At: p.createdAt, Channel: p.name, What: "routed", Detail: p.why})
+		if from, known := parts[r.part]; known {
+			delete(parts, r.part)
+			routed(r.name, from)
 		}
 		e := Event{At: r.at, Channel: r.name, What: r.status.String(), Code: r.code, Detail: r.reason, VendorID: r.vendorID}
-		if p := byPart[r.part]; p != nil && p.why == whyWithdraw {
+		if why == whyWithdraw {
 			e.What = "taking back " + e.What
 		}
 		out = append(out, e)
-	}
+	})
 	slices.SortStableFunc(out, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
-	return out, nil
+	return out, err
 }
 
 // Tally is how many devices of a message got an answer on a channel.
@@ -101,18 +107,10 @@ type Reach struct{ Tried, Accepted *roaring.Bitmap }
 
 // ByChannel tells of each vendor's channel who it was tried for with a message. Short messages supplement a push and are not among them.
 func (s *Service) ByChannel(ctx context.Context, app, msg int64) (map[wire.Name]Reach, error) {
-	results, err := queryResults(ctx, s.DB, app, msg)
-	if err != nil || len(results) == 0 {
-		return nil, err
-	}
-	parts, err := queryParts(ctx, s.DB, `msg_id = $1 and app_id = $2 and why = $3`, msg, app, whyWithdraw)
-	if err != nil {
-		return nil, err
-	}
 	out := make(map[wire.Name]Reach)
-	for _, r := range results {
-		if r.name == sms || slices.ContainsFunc(parts, func(p *part) bool { return p.id == r.part }) {
-			continue
+	err := eachResult(ctx, s.DB, app, msg, func(r *result, why string) {
+		if r.name == sms || why == whyWithdraw {
+			return
 		}
 		reach, known := out[r.name]
 		if !known {
@@ -123,6 +121,6 @@ func (s *Service) ByChannel(ctx context.Context, app, msg int64) (map[wire.Name]
 		if r.status == wire.Accepted {
 			reach.Accepted.Or(r.devices)
 		}
-	}
-	return out, nil
+	})
+	return out, err
 }

@@ -1,0 +1,45 @@
+package route
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/gate"
+	"borealis/internal/kernel/clock"
+	"borealis/internal/kernel/db"
+	"borealis/internal/kernel/db/dbtest"
+	"borealis/internal/kernel/ratelimit"
+)
+
+// allLeases are of a node that owns everything.
+type allLeases struct{}
+
+func (allLeases) Fence(int) (int64, error)                 { return 1, nil }
+func (allLeases) Check(context.Context, *db.Tx, int) error { return nil }
+
+// A short message that was being sent when a node died is not sent again: it may have been read.
+func TestSMSIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		fake := clock.NewFake(time.Unix(1000, 0))
+		g := gate.New(ratelimit.NewWindows[gate.RateKey](fake, time.Minute, 10))
+		g.Publish(gate.App{ID: 1, Key: "a", State: gate.Enabled, Revision: 1})
+		s := &Service{Deps: Deps{DB: d, Gate: g, Leases: allLeases{}, Clock: fake, Log: slog.New(slog.DiscardHandler)}}
+		p := testPart(7, 1, sms, claimed, 1)
+		rows(t, d, []*part{p}, func(ctx context.Context, tx *db.Tx) error { return s.Record(ctx, tx, 1, 7, 1, 1<<40) })
+		if task, err := s.claim(t.Context(), nil, p, channelFact{name: sms}); task != nil || err != nil {
+			t.Fatalf("it is sent: %v, %v", task, err)
+		}
+		parts, err := queryParts(t.Context(), d, `part_id = $1`, int64(7))
+		if err != nil || parts[0].state != done {
+			t.Errorf("%+v, %v", parts, err)
+		}
+		events, err := s.Trace(t.Context(), 1, 7, 7)
+		if err != nil || len(events) != 2 || events[1].What != wire.Unknown.String() {
+			t.Errorf("trace %v, %v", events, err)
+		}
+	})
+}
