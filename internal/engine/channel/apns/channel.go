@@ -183,7 +183,7 @@ func broadcastBody(m *wire.Message, now time.Time) (body []byte, priority int, e
 func (v *Vendor) channelCredentials(c wire.Credentials, sandbox bool) (*Credentials, error) {
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return nil, errors.New("apns: credentials of another vendor")
+		return nil, wire.ErrForeign
 	}
 	if creds.identity(sandbox).expired(v.deps.Clock.Now()) {
 		return nil, &wire.FieldError{Field: fieldCertificate, Reason: "has expired"}

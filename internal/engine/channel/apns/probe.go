@@ -15,7 +15,7 @@ import (
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are those of another vendor"}
+		return wire.ErrForeign
 	}
 	if creds.production != creds.sandbox {
 		if err := v.probe(ctx, creds, false, ""); err != nil {

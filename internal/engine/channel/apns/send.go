@@ -18,7 +18,7 @@ const maxToken = 1024
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	r, err := newRequest(creds, m, v.deps.Clock.Now())
 	if err != nil {

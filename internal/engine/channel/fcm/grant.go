@@ -20,12 +20,6 @@ const (
 	assertionLife = time.Hour
 )
 
-// refusal is a call that Google answered with no, as an error.
-type refusal struct{ outcome wire.Outcome }
-
-// Error says what Google said.
-func (r *refusal) Error() string { return r.outcome.Code + ": " + r.outcome.Reason }
-
 // grant exchanges a signed assertion for an access token.
 func (v *Vendor) grant(c *credentials) wire.Fetch {
 	return func(ctx context.Context) (string, time.Duration, error) {
@@ -39,13 +33,12 @@ func (v *Vendor) grant(c *credentials) wire.Fetch {
 		}
 		signed, err := assertion.SignedString(c.key)
 		if err != nil {
-			return "", 0, &refusal{wire.NewOutcome(wire.Denied, "", "the private key does not sign")}
+			return "", 0, &wire.RefusalError{Outcome: wire.NewOutcome(wire.Denied, "", "the private key does not sign")}
 		}
 		form := url.Values{"grant_type": {grantType}, "assertion": {signed}}
 		answer, err := v.caller.Post(ctx, tokenAddress, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
 		if err != nil {
-			// Without an access token nothing was sent, so that the message is known not to be accepted.
-			return "", 0, &refusal{wire.NewOutcome(wire.Failed, "", err.Error())}
+			return "", 0, err
 		}
 		return readGrant(answer)
 	}
@@ -63,11 +56,11 @@ func readGrant(a wire.Answer) (string, time.Duration, error) {
 	case a.Status == http.StatusOK && err == nil && body.AccessToken != "" && body.ExpiresIn > 0:
 		return body.AccessToken, time.Duration(min(body.ExpiresIn, 24*3600)) * time.Second, nil
 	case a.Status == http.StatusTooManyRequests:
-		return "", 0, &refusal{after(wire.NewOutcome(wire.Limited, body.Error, body.Description), a.After)}
+		return "", 0, &wire.RefusalError{Outcome: after(wire.NewOutcome(wire.Limited, body.Error, body.Description), a.After)}
 	case a.Status >= 400 && a.Status < 500 && body.Error != "":
-		return "", 0, &refusal{wire.NewOutcome(wire.Denied, body.Error, body.Description)}
+		return "", 0, &wire.RefusalError{Outcome: wire.NewOutcome(wire.Denied, body.Error, body.Description)}
 	}
-	return "", 0, &refusal{after(wire.NewOutcome(wire.Failed, httpCode(a.Status), "no access token"), a.After)}
+	return "", 0, &wire.RefusalError{Outcome: after(wire.NewOutcome(wire.Failed, httpCode(a.Status), "no access token"), a.After)}
 }
 
 func after(o wire.Outcome, d time.Duration) wire.Outcome {

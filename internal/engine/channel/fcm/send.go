@@ -46,7 +46,7 @@ func (*Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	body, reason := build(m)
 	if short := m.ShortTitle(); reason != "" && short != nil {
@@ -95,43 +95,32 @@ func (v *Vendor) one(ctx context.Context, c *credentials, token string, m messag
 	return v.call(ctx, c, body, token)
 }
 
-func (v *Vendor) call(ctx context.Context, c *credentials, body []byte, token string) wire.Outcome {
-	for again := false; ; again = true {
-		if ctx.Err() != nil {
-			return wire.NewOutcome(wire.Failed, "", "no time was left to send it")
-		}
-		access, err := v.access.Get(ctx, c.account, v.grant(c))
-		if err != nil {
-			if r, ok := errors.AsType[*refusal](err); ok {
-				return r.outcome
-			}
-			return wire.NewOutcome(wire.Failed, "", "no time was left to fetch an access token")
-		}
+func (v *Vendor) call(ctx context.Context, c *credentials, body []byte, token string) (out wire.Outcome) {
+	err := v.access.Use(ctx, c.account, v.grant(c), func(access string) (expired bool) {
 		header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + access}}
 		answer, err := v.caller.Post(ctx, origin+"/v1/projects/"+c.project+"/messages:send", header, body)
 		if err != nil {
-			return wire.Undelivered(err)
+			out = wire.Undelivered(err)
+			return false
 		}
-		o, expired := read(answer, token)
-		if !expired {
-			return o
-		}
-		v.access.Drop(c.account, access)
-		if again {
-			return o
-		}
+		out, expired = read(answer, token)
+		return expired
+	})
+	if err != nil {
+		return wire.Unauthorized(err)
 	}
+	return out
 }
 
 // Probe asks Google to check a message to a topic, which it does not send.
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are another vendor's"}
+		return wire.ErrForeign
 	}
 	if _, err := v.access.Get(ctx, creds.account, v.grant(creds)); err != nil {
-		r, refused := errors.AsType[*refusal](err)
-		if refused && r.outcome.Status == wire.Denied {
+		r, refused := errors.AsType[*wire.RefusalError](err)
+		if refused && r.Outcome.Status == wire.Denied {
 			return &wire.FieldError{Field: "private_key", Reason: "Google refuses the service account: " + r.Error()}
 		}
 		return err
@@ -147,5 +136,5 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	case wire.Denied:
 		return &wire.FieldError{Field: "project_id", Reason: "Google refuses to send for it: " + o.Code + ": " + o.Reason}
 	}
-	return &refusal{o}
+	return &wire.RefusalError{Outcome: o}
 }

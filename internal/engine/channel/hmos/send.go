@@ -40,7 +40,7 @@ func (*Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	kind, reason := pushType(m)
 	var req *request
@@ -83,7 +83,7 @@ func (v *Vendor) post(ctx context.Context, c *credentials, address string, kind 
 func (v *Vendor) Retract(ctx context.Context, c wire.Credentials, tokens []wire.Token, id string) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	if creds.client == "" {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", "client_id is missing in the credentials"))
@@ -98,7 +98,7 @@ func (v *Vendor) Retract(ctx context.Context, c wire.Credentials, tokens []wire.
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are another vendor's"}
+		return wire.ErrForeign
 	}
 	if _, err := v.client.Token(ctx, creds.account.Auth(v.clock)); err != nil {
 		return pushkit.Refused(err, "service_account")

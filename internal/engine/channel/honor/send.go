@@ -53,7 +53,7 @@ func (v *Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "the credentials are of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	if len(tokens) > batch {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", "more than 1000 tokens"))
@@ -79,32 +79,29 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 }
 
 // send makes the call, once more if the access token is no longer taken.
-func (v *Vendor) send(ctx context.Context, c *credentials, b *body) []wire.Outcome {
-	for second := false; ; second = true {
-		token, err := v.token(ctx, c)
-		if err != nil {
-			return wire.All(len(b.Token), unauthorized(err))
-		}
+func (v *Vendor) send(ctx context.Context, c *credentials, b *body) (out []wire.Outcome) {
+	err := v.tokens.Use(ctx, c.account(), v.fetch(c), func(token string) bool {
 		a, err := v.caller.Post(ctx, addressSend+c.AppID+"/sendMessage", http.Header{
 			"Authorization": {"Bearer " + token},
 			"Content-Type":  {"application/json; charset=UTF-8"},
 			"timestamp":     {strconv.FormatInt(clock.Millis(v.clock.Now()), 10)},
 		}, b.encode())
 		if err != nil {
-			return wire.All(len(b.Token), wire.Undelivered(err))
+			out = wire.All(len(b.Token), wire.Undelivered(err))
+			return false
 		}
 		answer, known := readAnswer(a.Body)
-		if stale(a, answer) {
-			v.tokens.Drop(c.account(), token)
-			if !second {
-				continue
-			}
-		}
 		if !known || a.Status >= http.StatusBadRequest && status(answer.code) == wire.Accepted {
-			return wire.All(len(b.Token), a.Refused())
+			out = wire.All(len(b.Token), a.Refused())
+		} else {
+			out = answer.outcomes(c, b.Token, a)
 		}
-		return answer.outcomes(c, b.Token, a)
+		return stale(a, answer)
+	})
+	if err != nil {
+		return wire.All(len(b.Token), wire.Unauthorized(err))
 	}
+	return out
 }
 
 // stale tells whether the access token was refused: by status, or by one of the codes for it.
@@ -112,23 +109,9 @@ func stale(a wire.Answer, answer answer) bool {
 	return a.Status == http.StatusUnauthorized || answer.code == "401" || answer.code == "80200001" || answer.code == "80200003"
 }
 
-// authError is why there is no access token.
-type authError struct{ o wire.Outcome }
-
-// Error is what HONOR said.
-func (e *authError) Error() string { return "honor: no access token: " + e.o.Code + " " + e.o.Reason }
-
-// unauthorized is the outcome of a message that was not sent because there was no access token.
-func unauthorized(err error) wire.Outcome {
-	if auth, ok := errors.AsType[*authError](err); ok {
-		return auth.o
-	}
-	return wire.NewOutcome(wire.Failed, "", "no access token: "+err.Error())
-}
-
-// token is an access token of the account.
-func (v *Vendor) token(ctx context.Context, c *credentials) (string, error) {
-	return v.tokens.Get(ctx, c.account(), func(ctx context.Context) (string, time.Duration, error) {
+// fetch gets an access token.
+func (v *Vendor) fetch(c *credentials) wire.Fetch {
+	return func(ctx context.Context) (string, time.Duration, error) {
 		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {c.ClientID}, "client_secret": {c.ClientSecret}}
 		a, err := v.caller.Post(ctx, addressAuth, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
 		if err != nil {
@@ -146,25 +129,22 @@ func (v *Vendor) token(ctx context.Context, c *credentials) (string, error) {
 			return answer.Token, time.Duration(min(seconds, 24*60*60)) * time.Second, nil
 		}
 		o := a.Refused()
-		switch {
-		case answer.Error != "":
+		if answer.Error != "" {
 			o = wire.NewOutcome(wire.Denied, answer.Error, strings.ReplaceAll(answer.Description, c.ClientSecret, "…"))
-		case o.Status == wire.Unknown: // the message itself was not sent
-			o.Status = wire.Failed
 		}
-		return "", 0, &authError{o}
-	})
+		return "", 0, &wire.RefusalError{Outcome: o}
+	}
 }
 
 // Probe gets an access token.
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are of another vendor"}
+		return wire.ErrForeign
 	}
-	_, err := v.token(ctx, creds)
-	if auth, ok := errors.AsType[*authError](err); ok && auth.o.Status == wire.Denied {
-		return &wire.FieldError{Field: "client_secret", Reason: "is refused by HONOR, or client_id is: " + auth.o.Code + " " + auth.o.Reason}
+	_, err := v.tokens.Get(ctx, creds.account(), v.fetch(creds))
+	if refused, ok := errors.AsType[*wire.RefusalError](err); ok && refused.Outcome.Status == wire.Denied {
+		return &wire.FieldError{Field: "client_secret", Reason: "is refused by HONOR, or client_id is: " + refused.Error()}
 	}
 	return err
 }

@@ -23,8 +23,7 @@ func (v *Vendor) auth(c *credentials) pushkit.Auth {
 		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 		answer, err := v.client.Caller.Post(ctx, pushkit.TokenAddress, header, []byte(form.Encode()))
 		if err != nil {
-			// Without an access token nothing was sent, so that the message is known not to be accepted.
-			return "", 0, &pushkit.RefusalError{Outcome: wire.NewOutcome(wire.Failed, "", err.Error())}
+			return "", 0, err
 		}
 		return readGrant(answer)
 	}}
@@ -45,7 +44,7 @@ func readGrant(a wire.Answer) (string, time.Duration, error) {
 	refuse := func(s wire.Status, code, reason string) (string, time.Duration, error) {
 		o := wire.NewOutcome(s, code, reason)
 		o.After = a.After
-		return "", 0, &pushkit.RefusalError{Outcome: o}
+		return "", 0, &wire.RefusalError{Outcome: o}
 	}
 	code := strings.Trim(string(body.Error), `"`)
 	if sub := strings.Trim(string(body.SubError), `"`); sub != "" {

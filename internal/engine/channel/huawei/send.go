@@ -40,7 +40,7 @@ func (*Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "credentials of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	reject := func(reason string) []wire.Outcome {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", reason))
@@ -137,7 +137,7 @@ func (v *Vendor) sendLive(ctx context.Context, c *credentials, tokens []wire.Tok
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are another vendor's"}
+		return wire.ErrForeign
 	}
 	auth := v.auth(creds)
 	field := "app_secret"

@@ -47,7 +47,7 @@ func (v *Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "the credentials are of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	if len(tokens) > batch {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", "more than 100 tokens"))
@@ -98,7 +98,7 @@ func header() http.Header {
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are of another vendor"}
+		return wire.ErrForeign
 	}
 	day := wire.Shanghai(v.clock.Now()).Format("20060102")
 	f := url.Values{"appId": {creds.AppID}, "startTime": {day}, "endTime": {day}}
@@ -120,14 +120,8 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	case o.Status == wire.Denied:
 		return &wire.FieldError{Field: "app_id", Reason: "is refused by Meizu: " + o.Code + " " + o.Reason}
 	}
-	return &probeError{o}
+	return &wire.RefusalError{Outcome: o}
 }
-
-// probeError is an answer that says nothing about the credentials.
-type probeError struct{ o wire.Outcome }
-
-// Error is what the vendor said.
-func (e *probeError) Error() string { return "meizu: " + e.o.Code + " " + e.o.Reason }
 
 // answer is one of the API's.
 type answer struct {

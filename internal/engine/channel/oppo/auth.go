@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,12 +17,6 @@ import (
 // tokenLife is how long an auth_token is good.
 const tokenLife = 24 * time.Hour
 
-// refusal is an outcome for all tokens of a Send, as an error.
-type refusal struct{ outcome wire.Outcome }
-
-// Error is the code and what OPPO said.
-func (r *refusal) Error() string { return "oppo: " + r.outcome.Code + " " + r.outcome.Reason }
-
 // answer is the shape of all of OPPO's answers.
 type answer struct {
 	Code    *int            `json:"code"`
@@ -31,21 +24,21 @@ type answer struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-// call posts a form. The answer has a code; the error is a *refusal.
+// call posts a form. The answer has a code; the error is a *wire.RefusalError, or that of Post.
 func (v *Vendor) call(ctx context.Context, c *Credentials, path string, form url.Values) (answer, error) {
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=UTF-8"}}
 	got, err := v.caller.Post(ctx, c.host+path, header, []byte(form.Encode()))
 	if err != nil {
-		return answer{}, &refusal{wire.Undelivered(err)}
+		return answer{}, err
 	}
 	var a answer
 	if json.Unmarshal(got.Body, &a) != nil || a.Code == nil || got.Status >= http.StatusBadRequest {
-		return answer{}, &refusal{got.Refused()}
+		return answer{}, &wire.RefusalError{Outcome: got.Refused()}
 	}
 	return a, nil
 }
 
-// authenticate fetches an access token. The error is a *wire.FieldError for what OPPO refuses, else a *refusal.
+// authenticate fetches an access token. The error is a *wire.FieldError for what OPPO refuses, else that of call.
 func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time.Duration, error) {
 	timestamp := strconv.FormatInt(clock.Millis(v.clock.Now()), 10)
 	sum := sha256.Sum256([]byte(c.appKey + timestamp + c.masterSecret))
@@ -62,34 +55,26 @@ func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time
 	case codeInvalidSignature, codeMissingSignature:
 		return "", 0, &wire.FieldError{Field: "master_secret", Reason: "does not belong to the app key"}
 	default:
-		return "", 0, &refusal{v.outcome(*a.Code, a.Message)}
+		return "", 0, &wire.RefusalError{Outcome: v.outcome(*a.Code, a.Message)}
 	}
 	var data struct {
 		AuthToken string `json:"auth_token"`
 	}
 	if json.Unmarshal(a.Data, &data) != nil || data.AuthToken == "" {
-		return "", 0, &refusal{wire.NewOutcome(wire.Failed, "0", "no auth_token in the answer")}
+		return "", 0, &wire.RefusalError{Outcome: wire.NewOutcome(wire.Failed, "0", "no auth_token in the answer")}
 	}
 	return data.AuthToken, tokenLife, nil
 }
 
-// token is the account's access token, or the outcome for all tokens of a Send: nothing was sent.
-func (v *Vendor) token(ctx context.Context, c *Credentials) (string, *wire.Outcome) {
-	token, err := v.tokens.Get(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) })
-	if err == nil {
-		return token, nil
+// withToken makes the calls for n devices with an access token, and once more with a new one if OPPO no longer takes that.
+func (v *Vendor) withToken(ctx context.Context, c *Credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
+	var out []wire.Outcome
+	err := v.tokens.Use(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) }, func(token string) (stale bool) {
+		out, stale = do(token)
+		return stale
+	})
+	if err != nil {
+		return wire.All(n, wire.Unauthorized(err))
 	}
-	o := wire.NewOutcome(wire.Failed, "", err.Error())
-	var refused *refusal
-	var field *wire.FieldError
-	switch {
-	case errors.As(err, &field):
-		o = wire.NewOutcome(wire.Denied, "", err.Error())
-	case errors.As(err, &refused):
-		o = refused.outcome
-		if o.Status == wire.Unknown { // about the access token: no message was on its way
-			o.Status = wire.Failed
-		}
-	}
-	return "", &o
+	return out
 }

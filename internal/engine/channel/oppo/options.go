@@ -47,7 +47,7 @@ func (o *object) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
-func readOptions(raw json.RawMessage) (options, *refusal) {
+func readOptions(raw json.RawMessage) (options, *wire.RefusalError) {
 	var o options
 	if len(raw) == 0 {
 		return o, nil
@@ -72,6 +72,6 @@ func readOptions(raw json.RawMessage) (options, *refusal) {
 	return o, nil
 }
 
-func rejected(code, reason string) *refusal {
-	return &refusal{wire.NewOutcome(wire.Rejected, code, reason)}
+func rejected(code, reason string) *wire.RefusalError {
+	return &wire.RefusalError{Outcome: wire.NewOutcome(wire.Rejected, code, reason)}
 }

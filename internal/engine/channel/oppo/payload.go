@@ -78,7 +78,7 @@ type notification struct {
 }
 
 // build is the message in OPPO's terms, or why OPPO would not take it.
-func build(m *wire.Message) (*notification, *refusal) {
+func build(m *wire.Message) (*notification, *wire.RefusalError) {
 	if m.Kind != wire.Notification {
 		return nil, rejected("kind", "OPPO carries notifications only")
 	}
@@ -104,7 +104,7 @@ func build(m *wire.Message) (*notification, *refusal) {
 	}
 	n.style(m, o)
 	n.badge(m, o)
-	for _, step := range []func(*wire.Message) *refusal{n.click, n.texts, n.parameters} {
+	for _, step := range []func(*wire.Message) *wire.RefusalError{n.click, n.texts, n.parameters} {
 		if refused := step(m); refused != nil {
 			return nil, refused
 		}
@@ -153,7 +153,7 @@ func (n *notification) badge(m *wire.Message, o options) {
 	}
 }
 
-func (n *notification) click(m *wire.Message) *refusal {
+func (n *notification) click(m *wire.Message) *wire.RefusalError {
 	c := m.Click
 	switch {
 	case c.URL == mainIntent:
@@ -177,7 +177,7 @@ func (n *notification) click(m *wire.Message) *refusal {
 	return nil
 }
 
-func (n *notification) texts(m *wire.Message) *refusal {
+func (n *notification) texts(m *wire.Message) *wire.RefusalError {
 	limit := maxContent
 	if n.Style == longStyle {
 		limit = maxLongContent
@@ -202,7 +202,7 @@ func (n *notification) texts(m *wire.Message) *refusal {
 	return nil
 }
 
-func (n *notification) parameters(m *wire.Message) *refusal {
+func (n *notification) parameters(m *wire.Message) *wire.RefusalError {
 	texts, err := m.Texts()
 	if err != nil {
 		return rejected("extras", "must be a JSON object")

@@ -28,23 +28,13 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	}
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return wire.All(n, wire.NewOutcome(wire.Denied, "credentials", "are not OPPO's"))
+		return wire.Foreign(n)
 	}
 	note, refused := build(m)
 	if refused != nil {
-		return wire.All(n, refused.outcome)
+		return wire.All(n, refused.Outcome)
 	}
-	for again := false; ; again = true {
-		token, failed := v.token(ctx, creds)
-		if failed != nil {
-			return wire.All(n, *failed)
-		}
-		outcomes, stale := v.push(ctx, creds, token, tokens, note)
-		if !stale || again {
-			return outcomes
-		}
-		v.tokens.Drop(creds.account, token) // once: it may have been revoked before its time
-	}
+	return v.withToken(ctx, creds, n, func(token string) ([]wire.Outcome, bool) { return v.push(ctx, creds, token, tokens, note) })
 }
 
 // push makes the calls for one access token and says whether OPPO no longer takes that.
@@ -62,7 +52,7 @@ func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to w
 	message := encode(target{registrationID, to.Value, n})
 	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast", url.Values{"auth_token": {token}, "message": {string(message)}})
 	if err != nil {
-		return v.undone(1, err), false
+		return wire.All(1, wire.Undelivered(err)), false
 	}
 	o := v.outcome(*a.Code, a.Message)
 	var data struct {
@@ -82,7 +72,7 @@ func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string,
 	messages := encode(targets)
 	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast_batch", url.Values{"auth_token": {token}, "messages": {string(messages)}})
 	if err != nil {
-		return v.undone(len(to), err), false
+		return wire.All(len(to), wire.Undelivered(err)), false
 	}
 	if *a.Code != codeSuccess {
 		return wire.All(len(to), v.outcome(*a.Code, a.Message)), isStale(*a.Code)
@@ -118,7 +108,7 @@ func (v *Vendor) broadcast(ctx context.Context, c *Credentials, token string, to
 	form.Set("auth_token", token)
 	a, err := v.call(ctx, c, "/server/v1/message/notification/save_message_content", form)
 	if err != nil {
-		outcomes := v.undone(len(to), err)
+		outcomes := wire.All(len(to), wire.Undelivered(err))
 		for i := range outcomes {
 			if outcomes[i].Status == wire.Unknown { // saved or not, it was sent to nobody
 				outcomes[i].Status = wire.Failed
@@ -143,7 +133,7 @@ func (v *Vendor) broadcast(ctx context.Context, c *Credentials, token string, to
 		"auth_token": {token}, "message_id": {saved.MessageID}, "target_type": {strconv.Itoa(registrationID)}, "target_value": {strings.Join(values, ";")},
 	})
 	if err != nil {
-		return v.undone(len(to), err), false
+		return wire.All(len(to), wire.Undelivered(err)), false
 	}
 	if *a.Code != codeSuccess {
 		return wire.All(len(to), v.outcome(*a.Code, a.Message)), isStale(*a.Code)
@@ -183,13 +173,6 @@ func list(value json.RawMessage) []string {
 	var text string
 	_ = json.Unmarshal(value, &text)
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '[' || r == ']' })
-}
-
-func (v *Vendor) undone(n int, err error) []wire.Outcome {
-	if refused, ok := err.(*refusal); ok { //nolint:errorlint // call returns nothing else
-		return wire.All(n, refused.outcome)
-	}
-	return wire.All(n, wire.Undelivered(err))
 }
 
 func isStale(code int) bool { return code == codeInvalidToken || code == codeMissingToken }

@@ -40,7 +40,7 @@ func (v *Vendor) Traits() wire.Traits {
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are not OPPO's"}
+		return wire.ErrForeign
 	}
 	_, _, err := v.authenticate(ctx, creds)
 	return err

@@ -91,7 +91,7 @@ func (a *Account) Auth(c clock.Clock) Auth {
 		token.Header["kid"] = a.keyID
 		signed, err := token.SignedString(a.key)
 		if err != nil {
-			return "", 0, &RefusalError{wire.NewOutcome(wire.Denied, "", "the private key does not sign")}
+			return "", 0, &wire.RefusalError{Outcome: wire.NewOutcome(wire.Denied, "", "the private key does not sign")}
 		}
 		return signed, signedLife, nil
 	}}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 
@@ -33,12 +32,6 @@ type Auth struct {
 	Fetch wire.Fetch
 }
 
-// RefusalError is a token that was not given, as an error: the message was not sent.
-type RefusalError struct{ Outcome wire.Outcome }
-
-// Error says what Huawei said.
-func (r *RefusalError) Error() string { return r.Outcome.Code + ": " + r.Outcome.Reason }
-
 // Client makes calls. It is safe for concurrent use.
 type Client struct {
 	Caller *wire.Caller
@@ -51,43 +44,32 @@ func NewClient(d wire.Deps) *Client {
 	return &Client{Caller: wire.NewCaller(d), clock: d.Clock, access: wire.NewAccessTokens(d.Clock)}
 }
 
-// Token is a token of the account, or a *RefusalError or what prevented the answer.
+// Token is a token of the account, or a *wire.RefusalError or what prevented the answer.
 func (c *Client) Token(ctx context.Context, a Auth) (string, error) {
 	return c.access.Get(ctx, a.Name, a.Fetch)
 }
 
 // Post makes one call for device tokens and says what became of each.
-func (c *Client) Post(ctx context.Context, a Auth, address string, header http.Header, body []byte, tokens []wire.Token) []wire.Outcome {
-	for again := false; ; again = true {
-		if ctx.Err() != nil {
-			return wire.All(len(tokens), wire.NewOutcome(wire.Failed, "", "no time was left to send it"))
-		}
-		access, err := c.Token(ctx, a)
-		if err != nil {
-			if r, ok := errors.AsType[*RefusalError](err); ok {
-				return wire.All(len(tokens), r.Outcome)
-			}
-			return wire.All(len(tokens), wire.NewOutcome(wire.Failed, "", "no time was left to fetch an access token"))
-		}
-		h := header.Clone()
-		if h == nil {
-			h = make(http.Header)
-		}
-		h.Set("Content-Type", "application/json;charset=UTF-8")
+func (c *Client) Post(ctx context.Context, a Auth, address string, header http.Header, body []byte, tokens []wire.Token) (out []wire.Outcome) {
+	h := header.Clone()
+	if h == nil {
+		h = make(http.Header)
+	}
+	h.Set("Content-Type", "application/json;charset=UTF-8")
+	err := c.access.Use(ctx, a.Name, a.Fetch, func(access string) (expired bool) {
 		h.Set("Authorization", "Bearer "+access)
 		answer, err := c.Caller.Post(ctx, address, h, body)
 		if err != nil {
-			return wire.All(len(tokens), wire.Undelivered(err))
+			out = wire.All(len(tokens), wire.Undelivered(err))
+			return false
 		}
-		outcomes, expired := Read(answer, tokens)
-		if !expired {
-			return outcomes
-		}
-		c.access.Drop(a.Name, access)
-		if again {
-			return outcomes
-		}
+		out, expired = Read(answer, tokens)
+		return expired
+	})
+	if err != nil {
+		return wire.All(len(tokens), wire.Unauthorized(err))
 	}
+	return out
 }
 
 // Each sends in parts of at most size tokens, several at once, and puts the outcomes in the order of the tokens.

@@ -8,7 +8,7 @@ import (
 
 // Refused is the answer of a probe whose account got no token; field is what authorises it.
 func Refused(err error, field string) error {
-	if r, ok := errors.AsType[*RefusalError](err); ok && r.Outcome.Status == wire.Denied {
+	if r, ok := errors.AsType[*wire.RefusalError](err); ok && r.Outcome.Status == wire.Denied {
 		return &wire.FieldError{Field: field, Reason: "Huawei refuses it: " + r.Error()}
 	}
 	return err
@@ -28,5 +28,5 @@ func Probed(o wire.Outcome, field string) error {
 	case wire.Denied:
 		return &wire.FieldError{Field: "project_id", Reason: "Push Kit refuses to send for it, or for the app: " + o.Code + " " + o.Reason}
 	}
-	return &RefusalError{o}
+	return &wire.RefusalError{Outcome: o}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/md5" //nolint:gosec // vivo signs with it
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,14 +13,8 @@ import (
 	"borealis/internal/kernel/clock"
 )
 
-// refusal is an outcome for all tokens of a Send, as an error.
-type refusal struct{ outcome wire.Outcome }
-
-// Error is the code and what vivo said.
-func (r *refusal) Error() string { return "vivo: " + r.outcome.Code + " " + r.outcome.Reason }
-
-func rejected(code, reason string) *refusal {
-	return &refusal{wire.NewOutcome(wire.Rejected, code, reason)}
+func rejected(code, reason string) *wire.RefusalError {
+	return &wire.RefusalError{Outcome: wire.NewOutcome(wire.Rejected, code, reason)}
 }
 
 // answer is the shape of all of vivo's answers.
@@ -55,7 +48,7 @@ func (u *invalidUsers) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// call posts JSON. The answer has a result; the error is a *refusal.
+// call posts JSON. The answer has a result; the error is a *wire.RefusalError, or that of Post.
 func (v *Vendor) call(ctx context.Context, path, token string, body any) (answer, error) {
 	header := http.Header{"Content-Type": {"application/json; charset=UTF-8"}}
 	if token != "" {
@@ -67,16 +60,16 @@ func (v *Vendor) call(ctx context.Context, path, token string, body any) (answer
 	}
 	got, err := v.caller.Post(ctx, host+path, header, text)
 	if err != nil {
-		return answer{}, &refusal{wire.Undelivered(err)}
+		return answer{}, err
 	}
 	var a answer
 	if json.Unmarshal(got.Body, &a) != nil || a.Result == nil || got.Status >= http.StatusBadRequest {
-		return answer{}, &refusal{got.Refused()}
+		return answer{}, &wire.RefusalError{Outcome: got.Refused()}
 	}
 	return a, nil
 }
 
-// authenticate fetches an access token. The error is a *wire.FieldError for what vivo refuses, else a *refusal.
+// authenticate fetches an access token. The error is a *wire.FieldError for what vivo refuses, else that of call.
 func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time.Duration, error) {
 	timestamp := clock.Millis(v.clock.Now())
 	sum := md5.Sum([]byte(c.appID.String() + c.appKey + strconv.FormatInt(timestamp, 10) + c.appSecret)) //nolint:gosec // vivo signs with it
@@ -95,31 +88,23 @@ func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time
 	case codeNoSign, codeWrongSign:
 		return "", 0, &wire.FieldError{Field: "app_secret", Reason: "does not belong to the app id"}
 	default:
-		return "", 0, &refusal{v.outcome(*a.Result, a.Desc)}
+		return "", 0, &wire.RefusalError{Outcome: v.outcome(*a.Result, a.Desc)}
 	}
 	if a.AuthToken == "" {
-		return "", 0, &refusal{wire.NewOutcome(wire.Failed, "0", "no authToken in the answer")}
+		return "", 0, &wire.RefusalError{Outcome: wire.NewOutcome(wire.Failed, "0", "no authToken in the answer")}
 	}
 	return a.AuthToken, tokenLife, nil
 }
 
-// token is the account's access token, or the outcome for all tokens of a Send: nothing was sent.
-func (v *Vendor) token(ctx context.Context, c *Credentials) (string, *wire.Outcome) {
-	token, err := v.tokens.Get(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) })
-	if err == nil {
-		return token, nil
+// withToken makes the calls for n devices with an access token, and once more with a new one if vivo no longer takes that.
+func (v *Vendor) withToken(ctx context.Context, c *Credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
+	var out []wire.Outcome
+	err := v.tokens.Use(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) }, func(token string) (stale bool) {
+		out, stale = do(token)
+		return stale
+	})
+	if err != nil {
+		return wire.All(n, wire.Unauthorized(err))
 	}
-	o := wire.NewOutcome(wire.Failed, "", err.Error())
-	var refused *refusal
-	var field *wire.FieldError
-	switch {
-	case errors.As(err, &field):
-		o = wire.NewOutcome(wire.Denied, "", err.Error())
-	case errors.As(err, &refused):
-		o = refused.outcome
-		if o.Status == wire.Unknown { // about the access token: no message was on its way
-			o.Status = wire.Failed
-		}
-	}
-	return "", &o
+	return out
 }

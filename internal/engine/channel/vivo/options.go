@@ -23,7 +23,7 @@ type options struct {
 // Kinds of vivo_push_type.
 const livePush = 7
 
-func readOptions(m *wire.Message) (options, *refusal) {
+func readOptions(m *wire.Message) (options, *wire.RefusalError) {
 	var o options
 	if len(m.Options) > 0 && json.Unmarshal(m.Options, &o) != nil {
 		return o, rejected("third_party_channel.vivo", "a field has a wrong type")

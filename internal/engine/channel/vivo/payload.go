@@ -64,7 +64,7 @@ type payload struct {
 }
 
 // build is the message in vivo's terms, or why vivo would not take it.
-func build(c *Credentials, m *wire.Message) (*payload, *refusal) {
+func build(c *Credentials, m *wire.Message) (*payload, *wire.RefusalError) {
 	o, refused := readOptions(m)
 	if refused != nil {
 		return nil, refused
@@ -117,7 +117,7 @@ func (p *payload) receipts(m *wire.Message, o options) {
 
 // live makes it an atomic notification. The app made the notification itself, under a number of its own, which the object may
 // carry as notifyId. Texts are optional, and Chinese characters count twice.
-func (p *payload) live(m *wire.Message, o options) *refusal {
+func (p *payload) live(m *wire.Message, o options) *wire.RefusalError {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(o.Live, &fields) != nil {
 		return rejected("vivo_liveMessage", "must be an object")
@@ -137,7 +137,7 @@ func (p *payload) live(m *wire.Message, o options) *refusal {
 	return fit(m.Truncate, text{"title", &p.Title, maxTitle, width}, text{"content", &p.Content, maxContent, width})
 }
 
-func (p *payload) texts(m *wire.Message) *refusal {
+func (p *payload) texts(m *wire.Message) *wire.RefusalError {
 	if strings.TrimSpace(p.Title) == "" {
 		return rejected("title", "is needed")
 	}
@@ -170,7 +170,7 @@ func width(r rune) int {
 }
 
 // fit cuts texts that are too long, or refuses them.
-func fit(truncate bool, texts ...text) *refusal {
+func fit(truncate bool, texts ...text) *wire.RefusalError {
 	for _, t := range texts {
 		sum := 0
 		for i, r := range *t.value {
@@ -188,7 +188,7 @@ func fit(truncate bool, texts ...text) *refusal {
 	return nil
 }
 
-func (p *payload) click(c *Credentials, m *wire.Message) *refusal {
+func (p *payload) click(c *Credentials, m *wire.Message) *wire.RefusalError {
 	p.SkipType = opensApp
 	switch click := m.Click; {
 	case click.URL == mainIntent:
@@ -213,7 +213,7 @@ func (p *payload) click(c *Credentials, m *wire.Message) *refusal {
 	return nil
 }
 
-func (p *payload) custom(m *wire.Message) *refusal {
+func (p *payload) custom(m *wire.Message) *wire.RefusalError {
 	texts, err := m.Texts()
 	if err != nil {
 		return rejected("extras", "must be a JSON object")

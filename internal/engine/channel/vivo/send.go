@@ -20,11 +20,11 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	}
 	creds, ok := c.(*Credentials)
 	if !ok {
-		return wire.All(n, wire.NewOutcome(wire.Denied, "credentials", "are not vivo's"))
+		return wire.Foreign(n)
 	}
 	p, refused := build(creds, m)
 	if refused != nil {
-		return wire.All(n, refused.outcome)
+		return wire.All(n, refused.Outcome)
 	}
 	if p.LiveMessage == nil {
 		return v.withToken(ctx, creds, n, func(token string) ([]wire.Outcome, bool) { return v.push(ctx, token, *p, tokens, m.ID) })
@@ -45,21 +45,6 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	return outcomes
 }
 
-// withToken does it with an access token, and once more with a new one if vivo no longer takes that.
-func (v *Vendor) withToken(ctx context.Context, c *Credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
-	for again := false; ; again = true {
-		token, failed := v.token(ctx, c)
-		if failed != nil {
-			return wire.All(n, *failed)
-		}
-		outcomes, stale := do(token)
-		if !stale || again {
-			return outcomes
-		}
-		v.tokens.Drop(c.account, token)
-	}
-}
-
 // push makes the calls for one access token and says whether vivo no longer takes that.
 func (v *Vendor) push(ctx context.Context, token string, p payload, to []wire.Token, id string) ([]wire.Outcome, bool) {
 	if len(to) == 1 {
@@ -72,7 +57,7 @@ func (v *Vendor) single(ctx context.Context, path, token string, p payload, to w
 	p.RegID, p.RequestID = to.Value, requestID(path, id, to.Value)
 	a, err := v.call(ctx, path, token, &p)
 	if err != nil {
-		return undone(1, err), false
+		return wire.All(1, wire.Undelivered(err)), false
 	}
 	o := v.outcome(*a.Result, a.Desc)
 	if o.Status == wire.Accepted {
@@ -94,7 +79,7 @@ func (v *Vendor) list(ctx context.Context, token string, p payload, to []wire.To
 	p.RequestID = requestID("save", append([]string{id}, regIDs...)...)
 	saved, err := v.call(ctx, "/message/saveListPayload", token, &p)
 	if err != nil {
-		outcomes := undone(len(to), err)
+		outcomes := wire.All(len(to), wire.Undelivered(err))
 		for i := range outcomes {
 			if outcomes[i].Status == wire.Unknown { // saved or not, it was sent to nobody
 				outcomes[i].Status = wire.Failed
@@ -114,7 +99,7 @@ func (v *Vendor) list(ctx context.Context, token string, p payload, to []wire.To
 	}
 	a, err := v.call(ctx, "/message/pushToList", token, body)
 	if err != nil {
-		return undone(len(to), err), false
+		return wire.All(len(to), wire.Undelivered(err)), false
 	}
 	o := v.outcome(*a.Result, a.Desc)
 	switch o.Status {
@@ -144,11 +129,4 @@ func requestID(call string, parts ...string) string {
 		_, _ = h.Write([]byte("\x00" + part))
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-func undone(n int, err error) []wire.Outcome {
-	if refused, ok := err.(*refusal); ok { //nolint:errorlint // call returns nothing else
-		return wire.All(n, refused.outcome)
-	}
-	return wire.All(n, wire.Undelivered(err))
 }

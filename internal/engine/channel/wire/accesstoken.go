@@ -73,6 +73,24 @@ func (a *AccessTokens) Get(ctx context.Context, account string, fetch Fetch) (st
 	}
 }
 
+// Use makes a call with the account's token, and once more with a new one if call says that the vendor no longer takes that: it may have been
+// revoked before its time. The error is that of Get; then no call was made, or the second was not.
+func (a *AccessTokens) Use(ctx context.Context, account string, fetch Fetch, call func(token string) (stale bool)) error {
+	for again := false; ; again = true {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		token, err := a.Get(ctx, account, fetch)
+		if err != nil || !call(token) {
+			return err
+		}
+		a.Drop(account, token)
+		if again {
+			return nil
+		}
+	}
+}
+
 // Drop forgets a token that the vendor refused. Another one that came meanwhile stays.
 func (a *AccessTokens) Drop(account, token string) {
 	a.mu.Lock()

@@ -176,8 +176,12 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// Undelivered is the outcome of a call without an answer, err being what Do returned: Failed if surely nothing was sent, else Unknown.
+// Undelivered is the outcome of a call without an answer, err being what Do returned: Failed if surely nothing was sent, else Unknown. A
+// *RefusalError says it itself.
 func Undelivered(err error) Outcome {
+	if refused, ok := errors.AsType[*RefusalError](err); ok {
+		return refused.Outcome
+	}
 	if call, ok := errors.AsType[*CallError](err); ok && call.Unsent() {
 		return NewOutcome(Failed, "", err.Error())
 	}

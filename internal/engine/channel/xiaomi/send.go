@@ -48,7 +48,7 @@ func (v *Vendor) Traits() wire.Traits {
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "the credentials are of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	f, err := form(creds, m)
 	if err != nil {
@@ -64,7 +64,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 func (v *Vendor) Retract(ctx context.Context, c wire.Credentials, tokens []wire.Token, id string) []wire.Outcome {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", "the credentials are of another vendor"))
+		return wire.Foreign(len(tokens))
 	}
 	m := wire.Message{ID: id}
 	f := url.Values{}
@@ -129,7 +129,7 @@ func header(c *credentials) http.Header {
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	creds, ok := c.(*credentials)
 	if !ok {
-		return &wire.FieldError{Field: "credentials", Reason: "are of another vendor"}
+		return wire.ErrForeign
 	}
 	a, err := v.caller.Do(ctx, http.MethodGet, hosts[creds.Region]+pathProbe, header(creds), nil)
 	if err != nil {
@@ -141,7 +141,7 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 		if o.Status == wire.Denied {
 			return &wire.FieldError{Field: "app_secret", Reason: "is refused by Xiaomi: HTTP " + o.Code}
 		}
-		return &probeError{o}
+		return &wire.RefusalError{Outcome: o}
 	}
 	o := v.outcome(answer, creds, nil)
 	switch o.Status {
@@ -154,14 +154,8 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 		}
 		return &wire.FieldError{Field: field, Reason: "is refused by Xiaomi: " + o.Code + " " + o.Reason}
 	}
-	return &probeError{o}
+	return &wire.RefusalError{Outcome: o}
 }
-
-// probeError is an answer that says nothing about the credentials.
-type probeError struct{ o wire.Outcome }
-
-// Error is what the vendor said.
-func (e *probeError) Error() string { return "xiaomi: " + e.o.Code + " " + e.o.Reason }
 
 // answer is one of the API's, in its common shape.
 type answer struct {
