@@ -10,9 +10,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxCredentials bounds what Parse reads, in bytes: two certificates with their chains have about 20 KB.
-const maxCredentials = 64 << 10
-
 // Names of the fields. Those that begin with sandbox are for the environment for development, if it has a key or certificate of its own.
 const (
 	fieldTeam        = "team_id"
@@ -70,7 +67,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 }
 
 func readFields(raw []byte) (map[string]string, error) {
-	if len(raw) > maxCredentials {
+	if len(raw) > wire.MaxCredentials {
 		return nil, &wire.FieldError{Field: "credentials", Reason: "have more than 65536 bytes"}
 	}
 	var given map[string]json.RawMessage

@@ -1,7 +1,6 @@
 package apns
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -234,13 +233,11 @@ func (p *payload) bytes() ([]byte, error) {
 
 // marshal writes JSON as short as it can be: < and > as they are.
 func marshal(v any) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := wire.JSON(v)
+	if err != nil {
 		return nil, errors.New("the content is no JSON")
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return text, nil
 }
 
 // object reads a JSON object whose values are kept as they are; empty for none.

@@ -2,6 +2,7 @@ package fcm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -95,14 +96,14 @@ func build(m *wire.Message) (out message, reason string) {
 func newNotification(m *wire.Message, o *options) *notification {
 	n := &notification{
 		Title: m.Title, Body: m.Body, Tag: m.ID,
-		Sound: or(o.Sound, m.Sound), ChannelID: or(o.ChannelID, m.ChannelID),
+		Sound: cmp.Or(o.Sound, m.Sound), ChannelID: cmp.Or(o.ChannelID, m.ChannelID),
 		ClickAction: clickAction(m.Click),
 	}
 	if m.Replaces != "" {
 		n.Tag = m.Replaces
 	}
 	// The icon is a drawable of the app; an address is nothing that FCM can show there.
-	if icon := or(o.SmallIcon, m.SmallIcon); !strings.Contains(icon, "://") {
+	if icon := cmp.Or(o.SmallIcon, m.SmallIcon); !strings.Contains(icon, "://") {
 		n.Icon = icon
 	}
 	// FCM draws image at the right, and large when the notification is opened.
@@ -113,7 +114,7 @@ func newNotification(m *wire.Message, o *options) *notification {
 	if picture == "" && !o.OwnStyle {
 		picture = m.Style.BigPicture
 	}
-	if image := or(picture, or(o.LargeIcon, m.LargeIcon)); strings.HasPrefix(image, "https://") {
+	if image := cmp.Or(picture, cmp.Or(o.LargeIcon, m.LargeIcon)); strings.HasPrefix(image, "https://") {
 		n.Image = image
 	}
 	switch m.Priority {
@@ -213,11 +214,4 @@ func text(value json.RawMessage) string {
 		return s
 	}
 	return string(value)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

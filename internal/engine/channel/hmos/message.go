@@ -103,13 +103,13 @@ func extraData(raw json.RawMessage) string {
 // setData makes extraData of what the app is given with the message.
 func (p *payload) setData(m *wire.Message, data map[string]json.RawMessage, body string) error {
 	if m.Kind == wire.Data && m.Body != "" {
-		content, err := pushkit.Encode(body)
+		content, err := wire.JSON(body)
 		if err != nil {
 			return err
 		}
 		data[wire.ContentKey] = content
 	}
-	encoded, err := pushkit.Encode(data)
+	encoded, err := wire.JSON(data)
 	p.ExtraData = string(encoded)
 	return err
 }
@@ -119,7 +119,7 @@ func (out *request) fit(m *wire.Message, text string, set func(string) error) (r
 	size := 0
 	fits := func(s string) bool {
 		err := set(s)
-		body, encodeErr := pushkit.Encode(out)
+		body, encodeErr := wire.JSON(out)
 		if err != nil || encodeErr != nil {
 			reason = "the message is no JSON"
 			return false

@@ -70,7 +70,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 }
 
 func (v *Vendor) post(ctx context.Context, c *credentials, address string, kind int, body any, tokens []wire.Token) []wire.Outcome {
-	encoded, err := pushkit.Encode(body)
+	encoded, err := wire.JSON(body)
 	if err != nil {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Rejected, "", "the message is no JSON"))
 	}

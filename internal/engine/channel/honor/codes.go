@@ -1,6 +1,7 @@
 package honor
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func readAnswer(body []byte) (answer, bool) {
 		return answer{}, false
 	}
 	return answer{
-		code: code, reason: first(raw.Message, raw.Msg), id: raw.Data.RequestID,
+		code: code, reason: cmp.Or(raw.Message, raw.Msg), id: raw.Data.RequestID,
 		sent:   raw.Data.SendResult == nil || *raw.Data.SendResult,
 		failed: set(raw.Data.FailTokens), expired: set(raw.Data.ExpireTokens),
 	}, true
@@ -81,7 +82,7 @@ func (a *answer) outcomes(c *credentials, tokens []string, got wire.Answer) []wi
 	case o.Status == wire.Limited && o.After == 0:
 		o.After = time.Second
 	case o.Status == wire.Accepted && !a.sent && len(a.failed)+len(a.expired) == 0:
-		o = wire.NewOutcome(wire.Failed, a.code, first(reason, "sendResult is false"))
+		o = wire.NewOutcome(wire.Failed, a.code, cmp.Or(reason, "sendResult is false"))
 	case o.Status == wire.Accepted:
 		o = wire.Outcome{Status: wire.Accepted, VendorID: wire.CutBytes(a.id, 200)}
 	}

@@ -1,6 +1,7 @@
 package honor
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -52,7 +53,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		}
 	}
 	if c.AppName == "" {
-		c.AppName = first(c.PackageName, c.AppID)
+		c.AppName = cmp.Or(c.PackageName, c.AppID)
 	}
 	return c, nil
 }
@@ -62,13 +63,4 @@ func isClass(s string) bool {
 	return len(s) <= 255 && strings.Contains(s, ".") && !strings.ContainsFunc(s, func(r rune) bool {
 		return r != '.' && r != '_' && r != '$' && !(r >= 'a' && r <= 'z') && !(r >= 'A' && r <= 'Z') && !(r >= '0' && r <= '9')
 	})
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -280,9 +280,9 @@ func TestReceiptsWithoutOurStampAreNotBelieved(t *testing.T) {
 	if got, _, err := v.Receipts(c, nil, []byte(`{"statuses":[]}`)); err != nil || got != nil {
 		t.Errorf("nothing to report: %v, %v", got, err)
 	}
-	for _, body := range []string{``, `{}`, `[]`, `<html>`, `{"statuses":[{"status":"x"}]}`, `{"statuses":[` + strings.Repeat(good+`,`, 10_000) + good + `]}`} {
+	for _, body := range []string{``, `{}`, `[]`, `<html>`, `{"statuses":[{"status":"x"}]}`, `{"statuses":[` + strings.Repeat(good+`,`, wire.MaxReceipts) + good + `]}`} {
 		if got, _, err := v.Receipts(c, nil, []byte(body)); err == nil || errors.Is(err, wire.ErrSignature) || got != nil {
-			t.Errorf("%.40s: %v, %v", body, got, err)
+			t.Errorf("%.40s: %d, %v", body, len(got), err)
 		}
 	}
 }

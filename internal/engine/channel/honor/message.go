@@ -1,7 +1,7 @@
 package honor
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,7 +99,7 @@ func (b *body) notify(c *credentials, o *options, m *wire.Message) (err error) {
 		return err
 	}
 	n := &notification{
-		Title: first(m.Title, c.AppName), Body: m.Body, ClickAction: click(c, m), Importance: o.importance(m), NotifyID: m.NotifyID(),
+		Title: cmp.Or(m.Title, c.AppName), Body: m.Body, ClickAction: click(c, m), Importance: o.importance(m), NotifyID: m.NotifyID(),
 	}
 	if strings.TrimSpace(n.Title) == "" {
 		return errors.New("title is blank")
@@ -116,7 +116,7 @@ func (b *body) notify(c *credentials, o *options, m *wire.Message) (err error) {
 			n.Image = icon
 		}
 	}
-	if class := first(m.Badge.Class, c.BadgeClass); class != "" && (m.Badge.Add != 0 || m.Badge.Set != nil) {
+	if class := cmp.Or(m.Badge.Class, c.BadgeClass); class != "" && (m.Badge.Add != 0 || m.Badge.Set != nil) {
 		n.Badge = &badge{AddNum: m.Badge.Add, SetNum: m.Badge.Set, BadgeClass: class}
 		if m.Badge.Set != nil {
 			n.Badge.AddNum = 0
@@ -212,13 +212,11 @@ func (b *body) size() int {
 
 // encode is the message as JSON. It has nothing in it that cannot be.
 func (b *body) encode() []byte {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(b); err != nil {
+	text, err := wire.JSON(b)
+	if err != nil {
 		return nil
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return text
 }
 
 // click is what a touch opens.

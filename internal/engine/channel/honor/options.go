@@ -2,6 +2,7 @@ package honor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (o *options) bigText(m *wire.Message) string {
 	case o.Style == nil:
 		return m.Style.BigText
 	case *o.Style == 1:
-		return first(o.BigText, m.Style.BigText)
+		return cmp.Or(o.BigText, m.Style.BigText)
 	}
 	return ""
 }

@@ -9,9 +9,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxReceipts bounds what one call can report.
-const maxReceipts = 10_000
-
 var errReceipt = errors.New("honor: the receipt is not understood")
 
 // eventOf is what a status means, with what a loss is called; 0 for one that is not final.
@@ -53,7 +50,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) (rec
 			Timestamp json.Number `json:"timestamp"`
 		} `json:"statuses"`
 	}
-	if json.Unmarshal(body, &raw) != nil || raw.Statuses == nil || len(raw.Statuses) > maxReceipts {
+	if json.Unmarshal(body, &raw) != nil || raw.Statuses == nil || len(raw.Statuses) > wire.MaxReceipts {
 		return nil, nil, errReceipt
 	}
 	stamped := len(raw.Statuses) == 0

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func build(m *wire.Message, o *options, pkg string) (out *request, reason string
 	}
 	out = &request{Message: message{Token: []string{}}}
 	a := &out.Message.Android
-	*a = android{TTL: seconds(m), BiTag: m.ID, Category: category(m, o), ReceiptID: or(o.ReceiptID, m.ReceiptID)}
+	*a = android{TTL: seconds(m), BiTag: m.ID, Category: category(m, o), ReceiptID: cmp.Or(o.ReceiptID, m.ReceiptID)}
 	if m.Test {
 		a.TargetUserType = 1
 	}
@@ -102,7 +103,7 @@ func build(m *wire.Message, o *options, pkg string) (out *request, reason string
 			if m.Body == "" {
 				return nil
 			}
-			content, err := pushkit.Encode(s)
+			content, err := wire.JSON(s)
 			data[wire.ContentKey] = content
 			return err
 		})
@@ -146,9 +147,9 @@ func (out *request) fit(m *wire.Message, data map[string]json.RawMessage, text s
 	size := 0
 	fits := func(s string) bool {
 		err := set(s)
-		app, dataErr := pushkit.Encode(data)
+		app, dataErr := wire.JSON(data)
 		out.Message.Data = string(app)
-		body, bodyErr := pushkit.Encode(out)
+		body, bodyErr := wire.JSON(out)
 		if err != nil || dataErr != nil || bodyErr != nil {
 			reason = "the message is no JSON"
 			return false
@@ -165,7 +166,7 @@ func (out *request) fit(m *wire.Message, data map[string]json.RawMessage, text s
 	}
 	cut, ok := wire.Fit(text, fits)
 	if !ok {
-		return or(reason, tooLarge)
+		return cmp.Or(reason, tooLarge)
 	}
 	fits(cut)
 	return reason
@@ -178,8 +179,8 @@ func newNotification(m *wire.Message, o *options, pkg string) (n *notification, 
 	place := pushkit.Place(m)
 	n = &notification{
 		Title: m.Title, Body: m.Body, Tag: place, NotifyID: pushkit.NotifyID(place),
-		ClickAction: newClick(m.Click, pkg), ChannelID: or(o.ChannelID, m.ChannelID),
-		Icon: icon(or(o.SmallIcon, m.SmallIcon)), Importance: o.Importance, DefaultSound: o.DefaultSound, ForegroundShow: m.Foreground,
+		ClickAction: newClick(m.Click, pkg), ChannelID: cmp.Or(o.ChannelID, m.ChannelID),
+		Icon: icon(cmp.Or(o.SmallIcon, m.SmallIcon)), Importance: o.Importance, DefaultSound: o.DefaultSound, ForegroundShow: m.Foreground,
 	}
 	if n.Importance == "" && m.Priority < 0 {
 		n.Importance = "LOW"
@@ -190,7 +191,7 @@ func newNotification(m *wire.Message, o *options, pkg string) (n *notification, 
 	if n.Sound != "" && n.DefaultSound == nil {
 		n.DefaultSound = new(false) // else Push Kit plays the system's
 	}
-	if image := or(o.LargeIcon, m.LargeIcon); strings.HasPrefix(image, "https://") {
+	if image := cmp.Or(o.LargeIcon, m.LargeIcon); strings.HasPrefix(image, "https://") {
 		n.Image = image
 	}
 	if b := m.Badge; b.Class != "" && (b.Add > 0 || b.Set != nil) {
@@ -229,7 +230,7 @@ func cutInbox(all []string, truncate bool) (out []string, reason string) {
 
 // category is what the app says; marketing that says nothing is called that, so that it is not taken for something better.
 func category(m *wire.Message, o *options) string {
-	if c := or(o.Category, m.Category); c != "" {
+	if c := cmp.Or(o.Category, m.Category); c != "" {
 		return c
 	}
 	if m.Class == wire.Marketing && m.Kind == wire.Notification {

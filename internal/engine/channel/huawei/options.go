@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 
@@ -51,7 +52,7 @@ func (o *options) look(m *wire.Message) (long string, rows []string, err error) 
 	}
 	switch *o.Style {
 	case 1:
-		return or(o.BigText, shared.BigText), nil, nil
+		return cmp.Or(o.BigText, shared.BigText), nil, nil
 	case 2:
 		rows, err = lines(o.Inbox)
 		if len(rows) == 0 {
@@ -85,11 +86,4 @@ func lines(raw json.RawMessage) ([]string, error) {
 		out = append(out, line)
 	}
 	return out, nil
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -62,7 +63,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	return pushkit.Each(tokens, pushkit.Batch, func(part []wire.Token) []wire.Outcome {
 		full := *req
 		full.Message.Token = pushkit.Values(part)
-		body, err := pushkit.Encode(&full)
+		body, err := wire.JSON(&full)
 		if err != nil {
 			return wire.All(len(part), wire.NewOutcome(wire.Rejected, "", "the message is no JSON"))
 		}
@@ -111,10 +112,10 @@ func (v *Vendor) sendLive(ctx context.Context, c *credentials, tokens []wire.Tok
 	}
 	req := liveRequest{Payload: payload, Options: liveOptions{
 		TestMessage: m.Test || o.TargetUserType != nil && *o.TargetUserType == 1,
-		TTL:         max(1, min(int64(m.TTL.Seconds()), pushkit.MaxTTL)), BiTag: m.ID, ReceiptID: or(o.ReceiptID, m.ReceiptID),
+		TTL:         max(1, min(int64(m.TTL.Seconds()), pushkit.MaxTTL)), BiTag: m.ID, ReceiptID: cmp.Or(o.ReceiptID, m.ReceiptID),
 	}}
 	req.Target.Token = []string{}
-	body, err := pushkit.Encode(&req)
+	body, err := wire.JSON(&req)
 	if err != nil {
 		return reject("hw_live_payload is no JSON")
 	}
@@ -124,7 +125,7 @@ func (v *Vendor) sendLive(ctx context.Context, c *credentials, tokens []wire.Tok
 	return pushkit.Each(tokens, pushkit.Batch, func(part []wire.Token) []wire.Outcome {
 		full := req
 		full.Target.Token = pushkit.Values(part)
-		body, err := pushkit.Encode(&full)
+		body, err := wire.JSON(&full)
 		if err != nil {
 			return wire.All(len(part), wire.NewOutcome(wire.Rejected, "", "hw_live_payload is no JSON"))
 		}
@@ -147,7 +148,7 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 	if _, err := v.client.Token(ctx, auth); err != nil {
 		return pushkit.Refused(err, field)
 	}
-	body, err := pushkit.Encode(&request{ValidateOnly: true, Message: message{Data: "{}", Android: android{TTL: "60s"}, Token: []string{"probe"}}})
+	body, err := wire.JSON(&request{ValidateOnly: true, Message: message{Data: "{}", Android: android{TTL: "60s"}, Token: []string{"probe"}}})
 	if err != nil {
 		return err
 	}

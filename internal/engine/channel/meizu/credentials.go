@@ -58,12 +58,3 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	}
 	return c, nil
 }
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}

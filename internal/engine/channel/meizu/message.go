@@ -1,7 +1,7 @@
 package meizu
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -89,10 +89,10 @@ func read(c *credentials, m *wire.Message) (*message, error) {
 	if m.Class == wire.System {
 		out.NoticeBar.MsgType = 1
 	}
-	if out.NoticeBar.Title, err = text(m, "title", first(m.Title, c.AppName), maxTitle); err != nil {
+	if out.NoticeBar.Title, err = text(m, "title", cmp.Or(m.Title, c.AppName), maxTitle); err != nil {
 		return nil, err
 	}
-	if out.NoticeBar.Content, err = text(m, "content", first(m.Short(wire.ShortMeizu), m.Body), maxContent); err != nil {
+	if out.NoticeBar.Content, err = text(m, "content", cmp.Or(m.Short(wire.ShortMeizu), m.Body), maxContent); err != nil {
 		return nil, err
 	}
 	if m.Style.BigText != "" {
@@ -104,7 +104,7 @@ func read(c *credentials, m *wire.Message) (*message, error) {
 	out.ClickType.Parameters = json.RawMessage(parameters)
 	// whole hours, and no fewer than asked for
 	out.PushTime.OffLine, out.PushTime.ValidTime = 1, int((min(max(m.TTL, 1), maxTTL)+time.Hour-1)/time.Hour)
-	out.Advance.NotifyKey = notifyKey(first(m.Replaces, m.ID))
+	out.Advance.NotifyKey = notifyKey(cmp.Or(m.Replaces, m.ID))
 	// Meizu does not send messages that ask for receipts at an address that is not registered
 	if param := wire.Stamp(c.AppSecret, m.ID); m.CallbackURL != "" && c.ReceiptToken != "" && len(m.CallbackURL) <= maxCallback && len(param) <= maxParam {
 		out.Extra = &extra{Callback: m.CallbackURL, Param: param, Type: callBoth}
@@ -128,9 +128,6 @@ func text(m *wire.Message, name, s string, longest int) (string, error) {
 // component is the class in an intent that names one.
 var component = regexp.MustCompile(`^intent:.*[#;]component=([^/;]+)/([^;]+);`)
 
-// mainIntent only starts an app.
-const mainIntent = "intent:#Intent;action=android.intent.action.MAIN;end"
-
 // touch is what a touch opens.
 func touch(m *wire.Message) (click, error) {
 	out := click{Type: clickApp}
@@ -146,7 +143,7 @@ func touch(m *wire.Message) (click, error) {
 			class = found[1] + class
 		}
 		out = click{Type: clickActivity, Activity: class}
-	case m.Click.URL != "" && m.Click.URL != mainIntent:
+	case m.Click.URL != "" && m.Click.URL != wire.MainIntent:
 		out = click{Type: clickURI, URL: m.Click.URL}
 	}
 	if len(out.URL) > maxAddress || len(out.Activity) > maxAddress {
@@ -163,9 +160,6 @@ func notifyKey(id string) string {
 
 // encode is the message as JSON.
 func (m *message) encode() (string, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	err := e.Encode(m)
-	return strings.TrimSuffix(out.String(), "\n"), err
+	text, err := wire.JSON(m)
+	return string(text), err
 }

@@ -12,9 +12,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxReceipts bounds what one call can report.
-const maxReceipts = 50_000
-
 var errReceipt = errors.New("meizu: the receipt is not understood")
 
 // Receipts reads what Meizu reports: a form with cb, an object by message and type, and the token of the address. Entries without our
@@ -56,7 +53,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) (rec
 		default:
 			continue
 		}
-		if len(receipts)+len(e.Targets) > maxReceipts {
+		if len(receipts)+len(e.Targets) > wire.MaxReceipts {
 			return nil, nil, errReceipt
 		}
 		for _, target := range e.Targets {

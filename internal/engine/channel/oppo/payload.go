@@ -44,9 +44,6 @@ const (
 	opensIntent   = 5
 )
 
-// mainIntent stands in pushes for "open the app".
-const mainIntent = "intent:#Intent;action=android.intent.action.MAIN;end"
-
 // notification is OPPO's object of that name. Fields that are absent are absent on the wire.
 type notification struct {
 	AppMessageID      string `json:"app_message_id,omitempty"`
@@ -156,7 +153,7 @@ func (n *notification) badge(m *wire.Message, o options) {
 func (n *notification) click(m *wire.Message) *wire.RefusalError {
 	c := m.Click
 	switch {
-	case c.URL == mainIntent:
+	case c.URL == wire.MainIntent:
 	case strings.HasPrefix(c.URL, "http://"), strings.HasPrefix(c.URL, "https://"):
 		n.ClickActionType, n.ClickURL = opensPage, c.URL
 	case c.URL != "":

@@ -10,9 +10,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxReceipts bounds the devices of one call.
-const maxReceipts = 10_000
-
 // Receipts reads what OPPO posts to call_back_url. OPPO does not sign: the address itself must be one that cannot be guessed. What is
 // reported for another app than that of the credentials is refused, if they name one.
 func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]wire.Receipt, []byte, error) {
@@ -53,7 +50,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]w
 			if one.Token == "" && one.ID == "" {
 				continue
 			}
-			if len(receipts) == maxReceipts {
+			if len(receipts) == wire.MaxReceipts {
 				return nil, nil, errors.New("oppo: too many devices in one receipt")
 			}
 			receipts = append(receipts, one)

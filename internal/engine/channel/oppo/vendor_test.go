@@ -146,7 +146,7 @@ func TestReceipts(t *testing.T) {
 	if _, _, err := v.Receipts(c, nil, []byte(`[{"appId":"another","registrationIds":"a","eventType":"push_arrive"}]`)); !errors.Is(err, wire.ErrSignature) {
 		t.Errorf("another app's receipt: %v", err)
 	}
-	for _, bad := range []string{`{`, `{"a":1}`, ``, `[1]`, `[{"registrationIds":"` + strings.Repeat("a,", 10_001) + `","eventType":"push_arrive"}]`} {
+	for _, bad := range []string{`{`, `{"a":1}`, ``, `[1]`, `[{"registrationIds":"` + strings.Repeat("a,", wire.MaxReceipts+1) + `","eventType":"push_arrive"}]`} {
 		if r, _, err := v.Receipts(c, nil, []byte(bad)); err == nil || r != nil {
 			t.Errorf("%.40s: %d receipts, %v", bad, len(r), err)
 		}

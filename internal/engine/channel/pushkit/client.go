@@ -1,9 +1,7 @@
 package pushkit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -99,15 +97,4 @@ func Values(tokens []wire.Token) []string {
 		out[i] = t.Value
 	}
 	return out
-}
-
-// Encode is JSON without the escapes that HTML needs: they would count against MaxBody.
-func Encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

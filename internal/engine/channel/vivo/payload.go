@@ -36,9 +36,6 @@ const ringAndVibrate = 4
 // anyNetwork is the networkType for all networks.
 const anyNetwork = -1
 
-// mainIntent stands in pushes for "open the app".
-const mainIntent = "intent:#Intent;action=android.intent.action.MAIN;end"
-
 // payload is a message as vivo takes it.
 type payload struct {
 	AppID           json.Number       `json:"appId"`
@@ -191,7 +188,7 @@ func fit(truncate bool, texts ...text) *wire.RefusalError {
 func (p *payload) click(c *Credentials, m *wire.Message) *wire.RefusalError {
 	p.SkipType = opensApp
 	switch click := m.Click; {
-	case click.URL == mainIntent:
+	case click.URL == wire.MainIntent:
 	case strings.HasPrefix(click.URL, "http://"), strings.HasPrefix(click.URL, "https://"):
 		p.SkipType, p.SkipContent = opensPage, click.URL
 	case click.URL != "":

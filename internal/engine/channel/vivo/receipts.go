@@ -11,9 +11,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxReceipts bounds the devices of one call.
-const maxReceipts = 10_000
-
 // Kinds of reports. Those without one, from addresses of old, say that a message arrived.
 var (
 	arrivals = []string{"", "0", "300"}
@@ -62,7 +59,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]w
 			if one.Token == "" && one.ID == "" {
 				continue
 			}
-			if len(receipts) == maxReceipts {
+			if len(receipts) == wire.MaxReceipts {
 				return nil, nil, errors.New("vivo: too many devices in one receipt")
 			}
 			receipts = append(receipts, one)

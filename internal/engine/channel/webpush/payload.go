@@ -1,7 +1,6 @@
 package webpush
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,13 +105,11 @@ func (p *payload) fit(truncate bool, texts ...*string) ([]byte, error) {
 }
 
 func (p *payload) encode() ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // three bytes for one, for browsers that no page is made of this for
-	if err := e.Encode(p); err != nil {
+	text, err := wire.JSON(p)
+	if err != nil {
 		return nil, errors.New("extras or options are not JSON")
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return text, nil
 }
 
 // encode is the JSON of a text.

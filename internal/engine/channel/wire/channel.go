@@ -54,6 +54,9 @@ type Vendor interface {
 	Probe(ctx context.Context, c Credentials) error
 }
 
+// MaxReceipts bounds the receipts of one call: more are refused whole.
+const MaxReceipts = 50_000
+
 // Receiver is a Vendor that reports to us later what became of messages.
 type Receiver interface {
 	// Receipts reads one call of the vendor. The signature is checked with the credentials first; ErrSignature if it is

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxCredentials bounds what is read of an account, in bytes: a key file has about 3 KB.
-const maxCredentials = 64 << 10
+// MaxCredentials bounds what is read of an account, in bytes: a key file has about 3 KB, two certificates with their chains 20.
+const MaxCredentials = 64 << 10
 
 // ReadFields reads credentials, a JSON object, into a struct with a json tag for each field that the vendor has. The
 // error is a *FieldError: for a field that is not known, one of another type, and for what is no object.
 func ReadFields(raw []byte, into any) error {
-	if len(raw) > maxCredentials {
+	if len(raw) > MaxCredentials {
 		return &FieldError{Field: "credentials", Reason: "must have at most 64 KB"}
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {

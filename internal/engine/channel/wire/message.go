@@ -101,6 +101,9 @@ type Click struct {
 	URL, Activity, Action string
 }
 
+// MainIntent stands in pushes for "open the app".
+const MainIntent = "intent:#Intent;action=android.intent.action.MAIN;end"
+
 // Style of a notification: at most one is set.
 type Style struct {
 	BigText    string

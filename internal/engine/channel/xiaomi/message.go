@@ -2,6 +2,7 @@ package xiaomi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,9 +91,9 @@ func ttl(m *wire.Message, kind wire.Kind) time.Duration {
 func channelID(c *credentials, o *options, m *wire.Message) string {
 	fallback := c.ChannelID
 	if m.Class == wire.System {
-		fallback = first(c.SystemChannelID, c.ChannelID)
+		fallback = cmp.Or(c.SystemChannelID, c.ChannelID)
 	}
-	return first(o.ChannelID, m.ChannelID, fallback)
+	return cmp.Or(o.ChannelID, m.ChannelID, fallback)
 }
 
 // jobKey is the ID if it has the form of a job key: up to 20 letters, digits, '_' and '-', and no '_' in front. All our IDs have.
@@ -116,7 +117,7 @@ func notification(f url.Values, x *extras, c *credentials, o *options, m *wire.M
 		}
 		x.must("template_id", o.TemplateID)
 		x.must("template_param", o.TemplateParam)
-	} else if err := texts(f, m, first(m.Title, c.AppName), first(m.Short(wire.ShortXiaomi), style.BigText, m.Body)); err != nil {
+	} else if err := texts(f, m, cmp.Or(m.Title, c.AppName), cmp.Or(m.Short(wire.ShortXiaomi), style.BigText, m.Body)); err != nil {
 		return err
 	}
 	if err := data(f, m); err != nil {
@@ -136,10 +137,10 @@ func notification(f url.Values, x *extras, c *credentials, o *options, m *wire.M
 	case isWeb(style.BigPicture):
 		x.may("notification_bigPic_uri", style.BigPicture, "notification_style_type", "2")
 	}
-	if icon := first(o.LargeIcon, m.LargeIcon); isWeb(icon) {
+	if icon := cmp.Or(o.LargeIcon, m.LargeIcon); isWeb(icon) {
 		x.may("notification_large_icon_uri", icon)
 	}
-	if icon := first(o.SmallIcon, m.SmallIcon); isWeb(icon) {
+	if icon := cmp.Or(o.SmallIcon, m.SmallIcon); isWeb(icon) {
 		x.may("notification_small_icon_uri", icon)
 	}
 	x.may("notification_small_icon_color", o.SmallIconColor)
@@ -255,7 +256,7 @@ func live(f url.Values, x *extras, c *credentials, o *options, m *wire.Message) 
 		return fmt.Errorf("mi_live_payload has more than %d bytes", maxPayload)
 	}
 	m = &wire.Message{ID: m.ID, Title: m.Title, Body: m.Body, Extras: m.Extras, Kind: wire.Notification, Click: m.Click, Truncate: true}
-	if err := texts(f, m, first(m.Title, c.AppName), first(m.Body, "…")); err != nil {
+	if err := texts(f, m, cmp.Or(m.Title, c.AppName), cmp.Or(m.Body, "…")); err != nil {
 		return err
 	}
 	click(x, c, m)

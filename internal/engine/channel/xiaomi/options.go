@@ -2,6 +2,7 @@ package xiaomi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,11 +78,11 @@ func (o *options) style(m *wire.Message) (wire.Style, error) {
 		case 0:
 			return wire.Style{}, nil
 		case 1:
-			return wire.Style{BigText: first(o.BigText, s.BigText)}, nil
+			return wire.Style{BigText: cmp.Or(o.BigText, s.BigText)}, nil
 		case 2:
 			return wire.Style{Inbox: s.Inbox}, nil
 		case 3:
-			return wire.Style{BigPicture: first(o.BigPicture, s.BigPicture)}, nil
+			return wire.Style{BigPicture: cmp.Or(o.BigPicture, s.BigPicture)}, nil
 		}
 		return s, fmt.Errorf("style is %d, not 0 to 3", *o.Style)
 	}
@@ -128,13 +129,4 @@ func templateParam(text string) error {
 // notInTemplates are the characters of category So, and those that Unicode does not define.
 func notInTemplates(r rune) bool {
 	return unicode.In(r, unicode.So, unicode.Cn)
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -24,9 +24,6 @@ const (
 	callExpired   = 1024
 )
 
-// maxReceipts bounds what one call can report.
-const maxReceipts = 50_000
-
 // eventOf is what a type means, with what a loss is called; 0 if it is not known.
 func eventOf(kind int) (event wire.Event, reason string) {
 	switch kind {
@@ -88,7 +85,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) (rec
 			if target = strings.TrimSpace(target); target == "" {
 				continue
 			}
-			if len(receipts) == maxReceipts {
+			if len(receipts) == wire.MaxReceipts {
 				return nil, nil, errReceipt
 			}
 			r := wire.Receipt{Token: target, ID: id, Event: event, Reason: reason, At: max(at, 0)}

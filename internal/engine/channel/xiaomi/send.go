@@ -1,6 +1,7 @@
 package xiaomi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -189,7 +190,7 @@ func readAnswer(body []byte) (answer, bool) {
 		Bad string `json:"bad_regids"`
 	}
 	_ = json.Unmarshal(raw.Data, &data) // without it there are no ids to tell
-	a := answer{code: code, reason: first(raw.Reason, raw.Description), id: first(data.ID, raw.TraceID), bad: map[string]bool{}}
+	a := answer{code: code, reason: cmp.Or(raw.Reason, raw.Description), id: cmp.Or(data.ID, raw.TraceID), bad: map[string]bool{}}
 	for r := range strings.SplitSeq(data.Bad, ",") {
 		if r = strings.TrimSpace(r); r != "" {
 			a.bad[r] = true

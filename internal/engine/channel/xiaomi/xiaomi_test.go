@@ -200,7 +200,7 @@ func TestReceiptsWithoutOurStampAreNotBelieved(t *testing.T) {
 	if got, _, err := v.Receipts(c, nil, receipt(`{}`)); err != nil || got != nil {
 		t.Errorf("nothing to report: %v, %v", got, err)
 	}
-	if _, _, err := v.Receipts(c, nil, receipt(`{"y":{"param":"`+stamp+`","type":1,"targets":"`+strings.Repeat("r,", 50_001)+`"}}`)); err == nil {
+	if _, _, err := v.Receipts(c, nil, receipt(`{"y":{"param":"`+stamp+`","type":1,"targets":"`+strings.Repeat("r,", wire.MaxReceipts+1)+`"}}`)); err == nil {
 		t.Error("any number of receipts is taken")
 	}
 }

@@ -18,9 +18,6 @@ import (
 	"borealis/internal/kernel/db"
 )
 
-// maxCredentials bounds what is kept of a vendor, in bytes. A service account has about 2.4 KB, a certificate with its chain 10.
-const maxCredentials = 64 << 10
-
 // Sealer encrypts the credentials; *secret.Keys is one.
 type Sealer interface {
 	Seal(plain, aad []byte) (string, error)
@@ -43,8 +40,8 @@ type Channel struct {
 
 // SetChannel keeps an app's credentials at a vendor. actor is who does it, for the audit log. What is wrong with them is a *wire.FieldError.
 func (s *Service) SetChannel(ctx context.Context, actor string, app *gate.App, name wire.Name, raw []byte, marketing int) error {
-	if len(raw) > maxCredentials {
-		return &wire.FieldError{Field: "credentials", Reason: fmt.Sprintf("has %d bytes, at most %d are allowed", len(raw), maxCredentials)}
+	if len(raw) > wire.MaxCredentials {
+		return &wire.FieldError{Field: "credentials", Reason: fmt.Sprintf("has %d bytes, at most %d are allowed", len(raw), wire.MaxCredentials)}
 	}
 	if marketing < 0 || marketing > maxLevels {
 		return &wire.FieldError{Field: "marketing", Reason: fmt.Sprintf("must be 0 to %d", maxLevels)}
