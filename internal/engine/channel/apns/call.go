@@ -56,7 +56,7 @@ func readRefusal(body []byte) refusal {
 }
 
 // call makes a request as the app, and once more with a new provider token if Apple does not take the one it had.
-func (v *Vendor) call(ctx context.Context, c *Credentials, sandbox bool, method, address string, header http.Header, body []byte) (wire.Answer, error) {
+func (v *Vendor) call(ctx context.Context, c *credentials, sandbox bool, method, address string, header http.Header, body []byte) (wire.Answer, error) {
 	id := c.identity(sandbox)
 	l := v.lines.get(c.bundle, id)
 	header = maps.Clone(header)

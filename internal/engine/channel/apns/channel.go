@@ -180,8 +180,8 @@ func broadcastBody(m *wire.Message, now time.Time) (body []byte, priority int, e
 }
 
 // channelCredentials are those that may speak about channels in an environment.
-func (v *Vendor) channelCredentials(c wire.Credentials, sandbox bool) (*Credentials, error) {
-	creds, ok := c.(*Credentials)
+func (v *Vendor) channelCredentials(c wire.Credentials, sandbox bool) (*credentials, error) {
+	creds, ok := c.(*credentials)
 	if !ok {
 		return nil, wire.ErrForeign
 	}

@@ -20,17 +20,17 @@ const (
 	sandboxPrefix    = "sandbox_"
 )
 
-// Credentials are an app at Apple. They are made by Parse.
-type Credentials struct {
+// credentials are an app at Apple. They are made by Parse.
+type credentials struct {
 	bundle string
 	// production and sandbox are who we are in each environment; the same if one key or certificate is for both.
 	production, sandbox *identity
 }
 
 // ID is the bundle id.
-func (c *Credentials) ID() string { return c.bundle }
+func (c *credentials) ID() string { return c.bundle }
 
-func (c *Credentials) identity(sandbox bool) *identity {
+func (c *credentials) identity(sandbox bool) *identity {
 	if sandbox {
 		return c.sandbox
 	}
@@ -63,7 +63,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Credentials{bundle: bundle, production: main, sandbox: sandbox}, nil
+	return &credentials{bundle: bundle, production: main, sandbox: sandbox}, nil
 }
 
 func readFields(raw []byte) (map[string]string, error) {

@@ -13,7 +13,7 @@ import (
 // Probe asks Apple to wake a device that does not exist: Apple looks at the credentials first. A key or certificate that is for
 // both environments is good if one of them takes it.
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
-	creds, ok := c.(*Credentials)
+	creds, ok := c.(*credentials)
 	if !ok {
 		return wire.ErrForeign
 	}
@@ -34,7 +34,7 @@ func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
 const otherEnvironment = "is for the other environment of Apple"
 
 // probe tries the credentials in one environment. prefix is that of the fields they were read from.
-func (v *Vendor) probe(ctx context.Context, c *Credentials, sandbox bool, prefix string) error {
+func (v *Vendor) probe(ctx context.Context, c *credentials, sandbox bool, prefix string) error {
 	id := c.identity(sandbox)
 	secret := prefix + fieldKey
 	if id.key == nil {

@@ -41,7 +41,7 @@ const (
 )
 
 // newRequest is the request of a message. The error says what Apple would not take.
-func newRequest(c *Credentials, m *wire.Message, now time.Time) (*request, error) {
+func newRequest(c *credentials, m *wire.Message, now time.Time) (*request, error) {
 	p, err := newPayload(m, now)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const maxToken = 1024
 
 // Send makes one request for each token, up to 100 at once.
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
-	creds, ok := c.(*Credentials)
+	creds, ok := c.(*credentials)
 	if !ok {
 		return wire.Foreign(len(tokens))
 	}
@@ -41,7 +41,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 }
 
 // push makes the request for one token.
-func (v *Vendor) push(ctx context.Context, c *Credentials, token wire.Token, message string, r *request) wire.Outcome {
+func (v *Vendor) push(ctx context.Context, c *credentials, token wire.Token, message string, r *request) wire.Outcome {
 	if err := ctx.Err(); err != nil {
 		return wire.NewOutcome(wire.Failed, "", "not sent: "+err.Error())
 	}

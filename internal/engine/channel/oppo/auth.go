@@ -25,7 +25,7 @@ type answer struct {
 }
 
 // call posts a form. The answer has a code; the error is a *wire.RefusalError, or that of Post.
-func (v *Vendor) call(ctx context.Context, c *Credentials, path string, form url.Values) (answer, error) {
+func (v *Vendor) call(ctx context.Context, c *credentials, path string, form url.Values) (answer, error) {
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=UTF-8"}}
 	got, err := v.caller.Post(ctx, c.host+path, header, []byte(form.Encode()))
 	if err != nil {
@@ -39,7 +39,7 @@ func (v *Vendor) call(ctx context.Context, c *Credentials, path string, form url
 }
 
 // authenticate fetches an access token. The error is a *wire.FieldError for what OPPO refuses, else that of call.
-func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time.Duration, error) {
+func (v *Vendor) authenticate(ctx context.Context, c *credentials) (string, time.Duration, error) {
 	timestamp := strconv.FormatInt(clock.Millis(v.clock.Now()), 10)
 	sum := sha256.Sum256([]byte(c.appKey + timestamp + c.masterSecret))
 	a, err := v.call(ctx, c, "/server/v1/auth", url.Values{
@@ -67,7 +67,7 @@ func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time
 }
 
 // withToken makes the calls for n devices with an access token, and once more with a new one if OPPO no longer takes that.
-func (v *Vendor) withToken(ctx context.Context, c *Credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
+func (v *Vendor) withToken(ctx context.Context, c *credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
 	var out []wire.Outcome
 	err := v.tokens.Use(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) }, func(token string) (stale bool) {
 		out, stale = do(token)

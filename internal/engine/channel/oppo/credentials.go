@@ -18,14 +18,14 @@ var hosts = map[string]string{
 	"intl":      "https://api-intl.push.oppomobile.com",
 }
 
-// Credentials of an app at OPPO Push.
-type Credentials struct {
+// credentials of an app at OPPO Push.
+type credentials struct {
 	appID, appKey, masterSecret, host string
 	account                           string
 }
 
 // ID is the app key, which OPPO counts limits for.
-func (c *Credentials) ID() string { return c.appKey }
+func (c *credentials) ID() string { return c.appKey }
 
 // Parse reads {"app_key", "master_secret", "app_id", "region"}; the last two are optional.
 func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
@@ -57,7 +57,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, &wire.FieldError{Field: "region", Reason: "must be cn, cn-heytap or intl"}
 	}
 	sum := sha256.Sum256([]byte(in.AppKey + "\x00" + in.MasterSecret + "\x00" + host))
-	return &Credentials{
+	return &credentials{
 		appID: in.AppID, appKey: in.AppKey, masterSecret: in.MasterSecret, host: host, account: hex.EncodeToString(sum[:]),
 	}, nil
 }

@@ -13,7 +13,7 @@ import (
 // Receipts reads what OPPO posts to call_back_url. OPPO does not sign: the address itself must be one that cannot be guessed. What is
 // reported for another app than that of the credentials is refused, if they name one.
 func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]wire.Receipt, []byte, error) {
-	creds, ok := c.(*Credentials)
+	creds, ok := c.(*credentials)
 	if !ok {
 		return nil, nil, wire.ErrSignature
 	}

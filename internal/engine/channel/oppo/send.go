@@ -6,9 +6,39 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"borealis/internal/engine/channel/wire"
+	"borealis/internal/kernel/clock"
 )
+
+// maxTTL is what OPPO keeps a message at most.
+const maxTTL = 10 * 24 * time.Hour
+
+// Vendor is OPPO Push.
+type Vendor struct {
+	caller *wire.Caller
+	tokens *wire.AccessTokens
+	clock  clock.Clock
+}
+
+var (
+	_ wire.Vendor   = (*Vendor)(nil)
+	_ wire.Receiver = (*Vendor)(nil)
+)
+
+// New returns the vendor.
+func New(d wire.Deps) *Vendor {
+	return &Vendor{caller: wire.NewCaller(d), tokens: wire.NewAccessTokens(d.Clock), clock: d.Clock}
+}
+
+// Traits of OPPO. The rate is that of apps with less than 10 million users; OPPO counts users, not calls.
+func (v *Vendor) Traits() wire.Traits {
+	return wire.Traits{
+		Name: wire.OPPO, Batch: 1000, Parallel: 8, Rate: wire.Rate{PerSecond: 5000, Unit: wire.Messages},
+		Idempotent: true, Kinds: []wire.Kind{wire.Notification}, MaxTTL: maxTTL, Marketing: 2,
+	}
+}
 
 // registrationID is the target_type of registration ids.
 const registrationID = 2
@@ -26,7 +56,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	if n == 0 {
 		return nil
 	}
-	creds, ok := c.(*Credentials)
+	creds, ok := c.(*credentials)
 	if !ok {
 		return wire.Foreign(n)
 	}
@@ -38,7 +68,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 }
 
 // push makes the calls for one access token and says whether OPPO no longer takes that.
-func (v *Vendor) push(ctx context.Context, c *Credentials, token string, tokens []wire.Token, n *notification) ([]wire.Outcome, bool) {
+func (v *Vendor) push(ctx context.Context, c *credentials, token string, tokens []wire.Token, n *notification) ([]wire.Outcome, bool) {
 	switch {
 	case n.Style == pictureStyle:
 		return v.broadcast(ctx, c, token, tokens, n)
@@ -48,7 +78,7 @@ func (v *Vendor) push(ctx context.Context, c *Credentials, token string, tokens 
 	return v.unicastBatch(ctx, c, token, tokens, n)
 }
 
-func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to wire.Token, n *notification) ([]wire.Outcome, bool) {
+func (v *Vendor) unicast(ctx context.Context, c *credentials, token string, to wire.Token, n *notification) ([]wire.Outcome, bool) {
 	message := encode(target{registrationID, to.Value, n})
 	a, err := v.call(ctx, c, "/server/v1/message/notification/unicast", url.Values{"auth_token": {token}, "message": {string(message)}})
 	if err != nil {
@@ -64,7 +94,7 @@ func (v *Vendor) unicast(ctx context.Context, c *Credentials, token string, to w
 	return []wire.Outcome{o}, isStale(*a.Code)
 }
 
-func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
+func (v *Vendor) unicastBatch(ctx context.Context, c *credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
 	targets := make([]target, len(to))
 	for i := range to {
 		targets[i] = target{registrationID, to[i].Value, n}
@@ -103,7 +133,7 @@ func (v *Vendor) unicastBatch(ctx context.Context, c *Credentials, token string,
 	return outcomes, false
 }
 
-func (v *Vendor) broadcast(ctx context.Context, c *Credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
+func (v *Vendor) broadcast(ctx context.Context, c *credentials, token string, to []wire.Token, n *notification) ([]wire.Outcome, bool) {
 	form := n.form()
 	form.Set("auth_token", token)
 	a, err := v.call(ctx, c, "/server/v1/message/notification/save_message_content", form)
@@ -179,3 +209,13 @@ func isStale(code int) bool { return code == codeInvalidToken || code == codeMis
 
 // bounded is what is kept of an id of OPPO's, which have 24 to 40 bytes.
 func bounded(id string) string { return wire.CutBytes(id, 128) }
+
+// Probe asks for an access token.
+func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
+	creds, ok := c.(*credentials)
+	if !ok {
+		return wire.ErrForeign
+	}
+	_, _, err := v.authenticate(ctx, creds)
+	return err
+}

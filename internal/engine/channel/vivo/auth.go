@@ -70,7 +70,7 @@ func (v *Vendor) call(ctx context.Context, path, token string, body any) (answer
 }
 
 // authenticate fetches an access token. The error is a *wire.FieldError for what vivo refuses, else that of call.
-func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time.Duration, error) {
+func (v *Vendor) authenticate(ctx context.Context, c *credentials) (string, time.Duration, error) {
 	timestamp := clock.Millis(v.clock.Now())
 	sum := md5.Sum([]byte(c.appID.String() + c.appKey + strconv.FormatInt(timestamp, 10) + c.appSecret)) //nolint:gosec // vivo signs with it
 	a, err := v.call(ctx, "/message/auth", "", map[string]any{
@@ -97,7 +97,7 @@ func (v *Vendor) authenticate(ctx context.Context, c *Credentials) (string, time
 }
 
 // withToken makes the calls for n devices with an access token, and once more with a new one if vivo no longer takes that.
-func (v *Vendor) withToken(ctx context.Context, c *Credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
+func (v *Vendor) withToken(ctx context.Context, c *credentials, n int, do func(token string) ([]wire.Outcome, bool)) []wire.Outcome {
 	var out []wire.Outcome
 	err := v.tokens.Use(ctx, c.account, func(ctx context.Context) (string, time.Duration, error) { return v.authenticate(ctx, c) }, func(token string) (stale bool) {
 		out, stale = do(token)

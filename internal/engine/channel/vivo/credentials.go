@@ -12,15 +12,15 @@ import (
 // maxField bounds a field of credentials, in bytes.
 const maxField = 256
 
-// Credentials of an app at vivo Push.
-type Credentials struct {
+// credentials of an app at vivo Push.
+type credentials struct {
 	appID                          json.Number
 	appKey, appSecret, packageName string
 	account                        string
 }
 
 // ID is the app id.
-func (c *Credentials) ID() string { return c.appID.String() }
+func (c *credentials) ID() string { return c.appID.String() }
 
 // Parse reads {"app_id", "app_key", "app_secret", "package_name"}; the last one is optional.
 func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
@@ -48,7 +48,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, &wire.FieldError{Field: "app_id", Reason: "must be a number"}
 	}
 	sum := sha256.Sum256([]byte(in.AppID + "\x00" + in.AppKey + "\x00" + in.AppSecret))
-	return &Credentials{
+	return &credentials{
 		appID: json.Number(in.AppID), appKey: in.AppKey, appSecret: in.AppSecret, packageName: in.PackageName, account: hex.EncodeToString(sum[:]),
 	}, nil
 }

@@ -22,7 +22,7 @@ var (
 // Receipts reads what vivo posts to an address: an object of reports by task. vivo does not sign: the address itself must be one that
 // cannot be guessed.
 func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]wire.Receipt, []byte, error) {
-	if _, ok := c.(*Credentials); !ok {
+	if _, ok := c.(*credentials); !ok {
 		return nil, nil, wire.ErrSignature
 	}
 	var reports map[string]struct {

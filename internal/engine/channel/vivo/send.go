@@ -5,9 +5,45 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
+	"time"
 
 	"borealis/internal/engine/channel/wire"
+	"borealis/internal/kernel/clock"
 )
+
+const (
+	host = "https://api-push.vivo.com.cn"
+	// maxTTL and minTTL are how long vivo keeps a message.
+	maxTTL = 7 * 24 * time.Hour
+	minTTL = time.Minute
+	// tokenLife of an access token, which vivo asks to be renewed after one or two of its 24 hours.
+	tokenLife = 2 * time.Hour
+)
+
+// Vendor is vivo Push.
+type Vendor struct {
+	caller *wire.Caller
+	tokens *wire.AccessTokens
+	clock  clock.Clock
+}
+
+var (
+	_ wire.Vendor   = (*Vendor)(nil)
+	_ wire.Receiver = (*Vendor)(nil)
+)
+
+// New returns the vendor.
+func New(d wire.Deps) *Vendor {
+	return &Vendor{caller: wire.NewCaller(d), tokens: wire.NewAccessTokens(d.Clock), clock: d.Clock}
+}
+
+// Traits of vivo. The rate is that of apps with less than 5 million users.
+func (v *Vendor) Traits() wire.Traits {
+	return wire.Traits{
+		Name: wire.Vivo, Batch: 1000, Parallel: 8, Rate: wire.Rate{PerSecond: 3000, Unit: wire.Messages},
+		Idempotent: true, Kinds: []wire.Kind{wire.Notification, wire.Live}, MaxTTL: maxTTL, Marketing: 2,
+	}
+}
 
 // liveCalls are made at once for the devices of one live message.
 const liveCalls = 8
@@ -18,7 +54,7 @@ func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Tok
 	if n == 0 {
 		return nil
 	}
-	creds, ok := c.(*Credentials)
+	creds, ok := c.(*credentials)
 	if !ok {
 		return wire.Foreign(n)
 	}
@@ -129,4 +165,14 @@ func requestID(call string, parts ...string) string {
 		_, _ = h.Write([]byte("\x00" + part))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Probe asks for an access token.
+func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
+	creds, ok := c.(*credentials)
+	if !ok {
+		return wire.ErrForeign
+	}
+	_, _, err := v.authenticate(ctx, creds)
+	return err
 }

@@ -28,8 +28,8 @@ const (
 // maxSubject is the longest subject in bytes; it is in a header of each call.
 const maxSubject = 255
 
-// Credentials are an application server's key pair and how to reach its operator (RFC 8292).
-type Credentials struct {
+// credentials are an application server's key pair and how to reach its operator (RFC 8292).
+type credentials struct {
 	key     *ecdsa.PrivateKey
 	public  string // base64url of the uncompressed point
 	subject string
@@ -38,7 +38,7 @@ type Credentials struct {
 }
 
 // ID is the public key, as browsers get it.
-func (c *Credentials) ID() string { return c.public }
+func (c *credentials) ID() string { return c.public }
 
 // GenerateKeys makes a new key pair in the form of the credentials: base64url without padding, 87 and 43 characters.
 func GenerateKeys() (publicKey, privateKey string, err error) {
@@ -94,7 +94,7 @@ func (*Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	return c, nil
 }
 
-func newCredentials(public, private, subject string) (*Credentials, error) {
+func newCredentials(public, private, subject string) (*credentials, error) {
 	point, err := decode(public)
 	if err != nil || len(point) != pointSize {
 		return nil, &wire.FieldError{Field: "public_key", Reason: "must be the base64url of an uncompressed point of P-256 (65 bytes, 87 characters)"}
@@ -116,7 +116,7 @@ func newCredentials(public, private, subject string) (*Credentials, error) {
 	sum := sha256.New()
 	sum.Write(scalar)
 	sum.Write([]byte(subject))
-	return &Credentials{
+	return &credentials{
 		key: key, public: base64.RawURLEncoding.EncodeToString(point), subject: subject, account: hex.EncodeToString(sum.Sum(nil)),
 	}, nil
 }

@@ -61,7 +61,7 @@ func (*Vendor) Traits() wire.Traits {
 
 // Probe signs with the credentials. There is no service to ask: each learns of a key from browsers.
 func (v *Vendor) Probe(ctx context.Context, c wire.Credentials) error {
-	own, ok := c.(*Credentials)
+	own, ok := c.(*credentials)
 	if !ok {
 		return errCredentials
 	}
@@ -74,7 +74,7 @@ var errCredentials = errors.New("the credentials are not those of web push")
 // Send sends the message to each of the subscriptions. Those at the services of browser makers and all others go side by side,
 // so that an endpoint that somebody made up, and that does not answer, holds up none that is real.
 func (v *Vendor) Send(ctx context.Context, c wire.Credentials, tokens []wire.Token, m *wire.Message) []wire.Outcome {
-	own, ok := c.(*Credentials)
+	own, ok := c.(*credentials)
 	if !ok {
 		return wire.All(len(tokens), wire.NewOutcome(wire.Denied, "", errCredentials.Error()))
 	}
@@ -166,7 +166,7 @@ func (v *Vendor) prepare(m *wire.Message) (*prepared, error) {
 }
 
 // send makes one call; believed: to a service of a browser's maker.
-func (v *Vendor) send(ctx context.Context, c *Credentials, to *subscription, p *prepared, believed bool) wire.Outcome {
+func (v *Vendor) send(ctx context.Context, c *credentials, to *subscription, p *prepared, believed bool) wire.Outcome {
 	body, err := encrypt(to, p.text)
 	if err != nil {
 		return wire.NewOutcome(wire.Rejected, "", err.Error())

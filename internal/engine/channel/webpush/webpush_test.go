@@ -85,7 +85,7 @@ func token(endpoint string) string {
 	return fmt.Sprintf(`{"endpoint":%q,"keys":{"p256dh":%q,"auth":%q}}`, endpoint, rfcPublic, rfcAuth)
 }
 
-func credentials(t testing.TB, v *Vendor) wire.Credentials {
+func entered(t testing.TB, v *Vendor) wire.Credentials {
 	t.Helper()
 	c, err := v.Parse(fmt.Appendf(nil, `{"public_key":%q,"private_key":%q,"subject":"mailto:ops@example.com"}`, testPublic, testPrivate))
 	if err != nil {
@@ -227,7 +227,7 @@ func TestOneSignatureServesAllWhoSendToAnOrigin(t *testing.T) {
 	service := newRecorder(t, (*httptest.Server).Start)
 	now := clock.NewFake(wiretest.Now)
 	v := New(wire.Deps{BaseURL: service.URL, Clock: now})
-	c := credentials(t, v)
+	c := entered(t, v)
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -308,7 +308,7 @@ func TestPrivateAddressesAreNotCalledUnlessAllowed(t *testing.T) {
 		scheme, _, _ := strings.Cut(service.URL, ":")
 		for _, endpoint := range []string{service.URL, scheme + "://localhost:" + port, scheme + "://[::ffff:127.0.0.1]:" + port} {
 			for _, v := range []*Vendor{trusting(service), trusting(service, netip.MustParsePrefix("10.0.0.0/8")), New(wire.Deps{Clock: clock.System{}})} {
-				out := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token(endpoint + "/a")}}, simple())
+				out := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token(endpoint + "/a")}}, simple())
 				if out[0].Status != wire.Rejected || out[0].Reason != netguard.ErrAddress.Error() {
 					t.Errorf("%s: %+v", endpoint, out[0])
 				}
@@ -318,14 +318,14 @@ func TestPrivateAddressesAreNotCalledUnlessAllowed(t *testing.T) {
 			t.Fatalf("%s was called %d times", service.URL, n)
 		}
 		v := trusting(service, loopback)
-		out := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token(service.URL + "/a")}}, simple())
+		out := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token(service.URL + "/a")}}, simple())
 		if out[0].Status != wire.Accepted || len(service.authorizations()) != 1 {
 			t.Errorf("%s, which is allowed: %+v", service.URL, out[0])
 		}
 	}
 	// Deps.Allow is what the vendor's own transport goes by.
 	v := New(wire.Deps{Clock: clock.System{}, Allow: []netip.Prefix{loopback}})
-	if out := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token(plain.URL + "/a")}}, simple()); out[0].Status != wire.Accepted {
+	if out := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token(plain.URL + "/a")}}, simple()); out[0].Status != wire.Accepted {
 		t.Errorf("%+v", out[0])
 	}
 }
@@ -353,7 +353,7 @@ func TestOnlyKnownServicesSpeakOfTheCredentials(t *testing.T) {
 				}
 				return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {"900"}}, Body: http.NoBody, Request: r}, nil
 			})})
-			o := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token("https://" + host + "/a")}}, simple())[0]
+			o := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token("https://" + host + "/a")}}, simple())[0]
 			want := wire.Outcome{Status: wire.Rejected}
 			switch {
 			case status == 429 && believed:
@@ -419,7 +419,7 @@ func TestLittleOfAnAnswerIsRead(t *testing.T) {
 func TestNothingSecretIsInOutcomes(t *testing.T) {
 	t.Parallel()
 	v := New(wire.Deps{Clock: clock.System{}, Transport: answering(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })})
-	o := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token("https://push.example.net/capability")}}, simple())[0]
+	o := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token("https://push.example.net/capability")}}, simple())[0]
 	if text := fmt.Sprintf("%+v", o); strings.Contains(text, "capability") || strings.Contains(text, rfcAuth) {
 		t.Errorf("%s", text)
 	}
@@ -435,7 +435,7 @@ func TestACancelledSendEndsWithAnOutcome(t *testing.T) {
 	}))
 	defer service.Close()
 	v := New(wire.Deps{BaseURL: service.URL, Clock: clock.System{}})
-	out := v.Send(ctx, credentials(t, v), []wire.Token{{Value: token(service.URL + "/a")}, {Value: token(service.URL + "/b")}}, simple())
+	out := v.Send(ctx, entered(t, v), []wire.Token{{Value: token(service.URL + "/a")}, {Value: token(service.URL + "/b")}}, simple())
 	for _, o := range out {
 		if o.Status != wire.Unknown && o.Status != wire.Failed {
 			t.Errorf("%+v", o)
@@ -459,7 +459,7 @@ func FuzzAnswers(f *testing.F) {
 			}, nil
 		})})
 		tokens := []wire.Token{{Value: token("https://web.push.apple.com/a")}, {Value: string(body)}, {Value: token("https://push.example.net/")}}
-		out := v.Send(t.Context(), credentials(t, v), tokens, simple())
+		out := v.Send(t.Context(), entered(t, v), tokens, simple())
 		if len(out) != len(tokens) {
 			t.Fatalf("%d outcomes", len(out))
 		}

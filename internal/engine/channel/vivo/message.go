@@ -61,7 +61,7 @@ type payload struct {
 }
 
 // build is the message in vivo's terms, or why vivo would not take it.
-func build(c *Credentials, m *wire.Message) (*payload, *wire.RefusalError) {
+func build(c *credentials, m *wire.Message) (*payload, *wire.RefusalError) {
 	o, refused := readOptions(m)
 	if refused != nil {
 		return nil, refused
@@ -185,7 +185,7 @@ func fit(truncate bool, texts ...text) *wire.RefusalError {
 	return nil
 }
 
-func (p *payload) click(c *Credentials, m *wire.Message) *wire.RefusalError {
+func (p *payload) click(c *credentials, m *wire.Message) *wire.RefusalError {
 	p.SkipType = opensApp
 	switch click := m.Click; {
 	case click.URL == wire.MainIntent:
