@@ -1,11 +1,7 @@
 package apns
 
 import (
-	"bytes"
-	"encoding/json"
-	"maps"
 	"regexp"
-	"slices"
 
 	"borealis/internal/engine/channel/wire"
 )
@@ -67,31 +63,23 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 }
 
 func readFields(raw []byte) (map[string]string, error) {
-	if len(raw) > wire.MaxCredentials {
-		return nil, &wire.FieldError{Field: "credentials", Reason: "have more than 65536 bytes"}
+	var in struct {
+		Team               string `json:"team_id"`
+		KeyID              string `json:"key_id"`
+		Key                string `json:"private_key"`
+		Certificate        string `json:"certificate"`
+		Bundle             string `json:"bundle_id"`
+		SandboxKeyID       string `json:"sandbox_key_id"`
+		SandboxKey         string `json:"sandbox_private_key"`
+		SandboxCertificate string `json:"sandbox_certificate"`
 	}
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &given); err != nil || given == nil {
-		return nil, &wire.FieldError{Field: "credentials", Reason: "are not a JSON object"}
+	if err := wire.ReadFields(raw, &in); err != nil {
+		return nil, err
 	}
-	fields := make(map[string]string)
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		switch name {
-		case fieldTeam, fieldKeyID, fieldKey, fieldCertificate, fieldBundle,
-			sandboxPrefix + fieldKeyID, sandboxPrefix + fieldKey, sandboxPrefix + fieldCertificate:
-		default:
-			return nil, &wire.FieldError{Field: name, Reason: "is unknown"}
-		}
-		if bytes.Equal(given[name], []byte("null")) {
-			continue
-		}
-		var text string
-		if err := json.Unmarshal(given[name], &text); err != nil {
-			return nil, &wire.FieldError{Field: name, Reason: "is not a text"}
-		}
-		fields[name] = text
-	}
-	return fields, nil
+	return map[string]string{
+		fieldTeam: in.Team, fieldKeyID: in.KeyID, fieldKey: in.Key, fieldCertificate: in.Certificate, fieldBundle: in.Bundle,
+		sandboxPrefix + fieldKeyID: in.SandboxKeyID, sandboxPrefix + fieldKey: in.SandboxKey, sandboxPrefix + fieldCertificate: in.SandboxCertificate,
+	}, nil
 }
 
 // readBundle is the bundle id that was entered or that the certificates name. They must not contradict each other.

@@ -54,8 +54,8 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		"nothing":                         {map[string]any{}, "private_key", "missing"},
 		"a list":                          {[]int{}, "credentials", "object"},
 		"null":                            {nil, "credentials", "object"},
-		"an unknown field":                {join(credentials(t), "host", "x"), "host", "unknown"},
-		"a number":                        {join(credentials(t), "team_id", 5), "team_id", "text"},
+		"an unknown field":                {join(credentials(t), "host", "x"), "host", "is not a field"},
+		"a number":                        {join(credentials(t), "team_id", 5), "team_id", "JSON number"},
 		"no team":                         {without("team_id"), "team_id", "missing"},
 		"no key id":                       {without("key_id"), "key_id", "missing"},
 		"no key":                          {without("private_key"), "private_key", "missing"},
@@ -76,7 +76,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		"a sandbox id without its key":    {join(credentials(t), "sandbox_key_id", "KEY1234567"), "sandbox_private_key", "missing"},
 		"a sandbox certificate of others": {join(credentials(t), "sandbox_certificate", newCertificate(t, "com.example.other", now.Add(time.Hour))), "bundle_id", "another one"},
 		"a sandbox alone":                 {map[string]any{"sandbox_certificate": certificate}, "private_key", "missing"},
-		"too much":                        {join(credentials(t), "bundle_id", strings.Repeat("a", 70_000)), "credentials", "65536"},
+		"too much":                        {join(credentials(t), "bundle_id", strings.Repeat("a", 70_000)), "credentials", "64 KB"},
 	} {
 		raw, err := json.Marshal(c.given)
 		if err != nil {

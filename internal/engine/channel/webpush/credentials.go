@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/mail"
 	"net/netip"
@@ -57,37 +56,22 @@ func GenerateKeys() (publicKey, privateKey string, err error) {
 	return base64.RawURLEncoding.EncodeToString(point), base64.RawURLEncoding.EncodeToString(scalar), nil
 }
 
-// fields of the credentials, all needed.
-var fields = [...]string{"public_key", "private_key", "subject"}
-
 // Parse reads {"public_key":…,"private_key":…,"subject":…}; see docs/channels/webpush.md.
 func (*Vendor) Parse(raw []byte) (wire.Credentials, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
-		return nil, &wire.FieldError{Field: "credentials", Reason: "must be a JSON object"}
+	var in struct {
+		PublicKey  string `json:"public_key"`
+		PrivateKey string `json:"private_key"`
+		Subject    string `json:"subject"`
 	}
-	var unknown []string
-	for name := range members {
-		if !slices.Contains(fields[:], name) {
-			unknown = append(unknown, name)
+	if err := wire.ReadFields(raw, &in); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct{ name, value string }{{"public_key", in.PublicKey}, {"private_key", in.PrivateKey}, {"subject", in.Subject}} {
+		if f.value == "" {
+			return nil, &wire.FieldError{Field: f.name, Reason: "is missing"}
 		}
 	}
-	if len(unknown) > 0 {
-		slices.Sort(unknown)
-		return nil, &wire.FieldError{Field: wire.CutRunes(unknown[0], 64), Reason: "is not a field of these credentials"}
-	}
-	values := make(map[string]string, len(fields))
-	for _, name := range fields {
-		var text string
-		if err := json.Unmarshal(members[name], &text); err != nil && members[name] != nil {
-			return nil, &wire.FieldError{Field: name, Reason: "must be a text"}
-		}
-		if text == "" {
-			return nil, &wire.FieldError{Field: name, Reason: "is missing"}
-		}
-		values[name] = text
-	}
-	c, err := newCredentials(values["public_key"], values["private_key"], values["subject"])
+	c, err := newCredentials(in.PublicKey, in.PrivateKey, in.Subject)
 	if err != nil {
 		return nil, err
 	}
