@@ -37,11 +37,8 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"app_id", c.AppID}, {"client_id", c.ClientID}, {"client_secret", c.ClientSecret}} {
-		if f.value == "" {
-			return nil, &wire.FieldError{Field: f.name, Reason: "is required"}
-		}
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, &wire.FieldError{Field: f.name, Reason: "must be letters, digits and signs without spaces"}
+		if err := wire.CheckKey(f.name, f.value, true); err != nil {
+			return nil, err
 		}
 	}
 	if strings.Trim(c.AppID, "0123456789") != "" {

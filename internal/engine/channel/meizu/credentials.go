@@ -36,15 +36,12 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"app_id", c.AppID}, {"app_secret", c.AppSecret}} {
-		if f.value == "" {
-			return nil, &wire.FieldError{Field: f.name, Reason: "is required"}
+		if err := wire.CheckKey(f.name, f.value, true); err != nil {
+			return nil, err
 		}
 	}
 	if strings.Trim(c.AppID, "0123456789") != "" {
 		return nil, &wire.FieldError{Field: "app_id", Reason: "must be digits"}
-	}
-	if strings.TrimSpace(c.AppSecret) != c.AppSecret {
-		return nil, &wire.FieldError{Field: "app_secret", Reason: "must not begin or end with space"}
 	}
 	switch c.Region {
 	case "":

@@ -3,13 +3,9 @@ package oppo
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 
 	"borealis/internal/engine/channel/wire"
 )
-
-// maxField bounds a field of credentials, in bytes.
-const maxField = 256
 
 // hosts are OPPO's, by the field `region`. Registration ids of devices bought in China work at the first two only.
 var hosts = map[string]string{
@@ -42,11 +38,8 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		name, value string
 		needed      bool
 	}{{"app_id", in.AppID, false}, {"app_key", in.AppKey, true}, {"master_secret", in.MasterSecret, true}} {
-		switch {
-		case f.needed && f.value == "":
-			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
-		case len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces"}
+		if err := wire.CheckKey(f.name, f.value, f.needed); err != nil {
+			return nil, err
 		}
 	}
 	if in.Region == "" {

@@ -9,9 +9,6 @@ import (
 	"borealis/internal/engine/channel/wire"
 )
 
-// maxField bounds a field of credentials, in bytes.
-const maxField = 256
-
 // credentials of an app at vivo Push.
 type credentials struct {
 	appID                          json.Number
@@ -37,11 +34,8 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		name, value string
 		needed      bool
 	}{{"app_id", in.AppID, true}, {"app_key", in.AppKey, true}, {"app_secret", in.AppSecret, true}, {"package_name", in.PackageName, false}} {
-		switch {
-		case f.needed && f.value == "":
-			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
-		case len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces"}
+		if err := wire.CheckKey(f.name, f.value, f.needed); err != nil {
+			return nil, err
 		}
 	}
 	if len(in.AppID) > 18 || in.AppID[0] == '0' || strings.ContainsFunc(in.AppID, func(r rune) bool { return r < '0' || r > '9' }) {

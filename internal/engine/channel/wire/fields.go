@@ -31,6 +31,21 @@ func ReadFields(raw []byte, into any) error {
 	return nil
 }
 
+// maxKey bounds a key of credentials, in bytes.
+const maxKey = 256
+
+// CheckKey checks an id or secret that a vendor hands out: visible ASCII without spaces, so that it can stand in a header. The error is a
+// *FieldError.
+func CheckKey(field, value string, needed bool) error {
+	switch {
+	case value == "" && needed:
+		return &FieldError{Field: field, Reason: "is missing"}
+	case len(value) > maxKey || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return &FieldError{Field: field, Reason: "must be visible ASCII, at most 256 bytes, without spaces"}
+	}
+	return nil
+}
+
 // fieldError leaves out what the text says: it may quote a secret.
 func fieldError(err error) *FieldError {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {

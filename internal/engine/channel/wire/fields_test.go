@@ -86,3 +86,21 @@ func TestATextIsCutToTheLongestThatFits(t *testing.T) {
 		}
 	})
 }
+
+func TestKeysCanStandInAHeader(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"k", strings.Repeat("k", 256), "a+/=~!,"} {
+		if err := wire.CheckKey("app_key", good, true); err != nil {
+			t.Errorf("%.20q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", " k", "k\n", "密", strings.Repeat("k", 257), "\x7f"} {
+		var field *wire.FieldError
+		if err := wire.CheckKey("app_key", bad, true); !errors.As(err, &field) || field.Field != "app_key" {
+			t.Errorf("%.20q: %v", bad, err)
+		}
+	}
+	if err := wire.CheckKey("app_id", "", false); err != nil {
+		t.Errorf("an optional one: %v", err)
+	}
+}

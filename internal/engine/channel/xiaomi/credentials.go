@@ -43,12 +43,9 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"app_secret", c.AppSecret}, {"package_name", c.PackageName}} {
-		if f.value == "" {
-			return nil, &wire.FieldError{Field: f.name, Reason: "is required"}
+		if err := wire.CheckKey(f.name, f.value, true); err != nil {
+			return nil, err
 		}
-	}
-	if strings.ContainsFunc(c.AppSecret, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, &wire.FieldError{Field: "app_secret", Reason: "must be letters, digits and signs without spaces"}
 	}
 	if !isPackage(c.PackageName) {
 		return nil, &wire.FieldError{Field: "package_name", Reason: "must be the name of an Android package, as com.example.app"}

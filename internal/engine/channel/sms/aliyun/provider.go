@@ -9,9 +9,6 @@ import (
 	"borealis/internal/kernel/clock"
 )
 
-// maxField bounds a field of credentials, in bytes.
-const maxField = 256
-
 // hosts are Aliyun's, by the field `region`: of the Chinese site and of the international one.
 var hosts = map[string]string{"cn": "dysmsapi.aliyuncs.com", "intl": "dysmsapi.ap-southeast-1.aliyuncs.com"}
 
@@ -53,11 +50,11 @@ func (p *Provider) Parse(raw []byte) (smswire.Credentials, error) {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"access_key_id", in.KeyID}, {"access_key_secret", in.KeySecret}} {
-		if f.value == "" {
-			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
+		if err := wire.CheckKey(f.name, f.value, true); err != nil {
+			return nil, err
 		}
-		if len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
-			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces and commas"}
+		if strings.Contains(f.value, ",") { // it would end a part of the header that is signed
+			return nil, &wire.FieldError{Field: f.name, Reason: "must not have a comma"}
 		}
 	}
 	if in.Region == "" {

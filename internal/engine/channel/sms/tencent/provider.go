@@ -10,9 +10,6 @@ import (
 	"borealis/internal/kernel/clock"
 )
 
-// maxField bounds a field of credentials, in bytes.
-const maxField = 256
-
 // regions that serve messages, and the address of all of them.
 var regions = []string{"ap-guangzhou", "ap-beijing", "ap-nanjing", "ap-singapore"}
 
@@ -57,11 +54,11 @@ func (p *Provider) Parse(raw []byte) (smswire.Credentials, error) {
 		return nil, err
 	}
 	for _, f := range []struct{ name, value string }{{"secret_id", in.SecretID}, {"secret_key", in.SecretKey}, {"sdk_app_id", in.AppID}} {
-		if f.value == "" {
-			return nil, &wire.FieldError{Field: f.name, Reason: "is needed"}
+		if err := wire.CheckKey(f.name, f.value, true); err != nil {
+			return nil, err
 		}
-		if len(f.value) > maxField || strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
-			return nil, &wire.FieldError{Field: f.name, Reason: "must be visible ASCII, at most 256 bytes, without spaces and commas"}
+		if strings.Contains(f.value, ",") { // it would end a part of the header that is signed
+			return nil, &wire.FieldError{Field: f.name, Reason: "must not have a comma"}
 		}
 	}
 	if in.Region == "" {
