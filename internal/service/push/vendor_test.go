@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -182,11 +181,7 @@ func (r *rig) online(app *gate.App, devices ...target) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); r.presence.Count(app.ID) != len(devices); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.t.Fatal("nobody is online")
-		}
-	}
+	eventually(r.t, "they are online", func() bool { return r.presence.Count(app.ID) == len(devices) })
 }
 
 // story is the trace of a message for a device, in words.

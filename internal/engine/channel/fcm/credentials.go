@@ -2,8 +2,6 @@ package fcm
 
 import (
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 	"strings"
 
@@ -77,9 +75,8 @@ func (*Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	if key.N.BitLen() < minKeyBits {
 		return nil, &wire.FieldError{Field: "private_key", Reason: "must have at least 2048 bits"}
 	}
-	sum := sha256.Sum256([]byte(f.ClientEmail + "\x00" + f.PrivateKey))
 	return &credentials{
 		project: f.ProjectID, email: f.ClientEmail, keyID: f.PrivateKeyID, key: key,
-		account: hex.EncodeToString(sum[:]),
+		account: wire.AccountKey(f.ClientEmail, f.PrivateKey),
 	}, nil
 }

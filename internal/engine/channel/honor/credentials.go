@@ -2,8 +2,6 @@ package honor
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 
 	"borealis/internal/engine/channel/wire"
@@ -26,8 +24,7 @@ func (c *credentials) ID() string { return c.AppID }
 
 // account tells apart credentials that differ in their secret.
 func (c *credentials) account() string {
-	sum := sha256.Sum256([]byte(c.ClientID + "\n" + c.ClientSecret))
-	return hex.EncodeToString(sum[:])
+	return wire.AccountKey(c.ClientID, c.ClientSecret)
 }
 
 // Parse reads credentials.

@@ -1,8 +1,6 @@
 package huawei
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 
 	"borealis/internal/engine/channel/pushkit"
@@ -81,7 +79,6 @@ func (*Vendor) Parse(raw []byte) (wire.Credentials, error) {
 		return nil, err
 	}
 	c.callback = callback
-	sum := sha256.Sum256([]byte(f.AppID + "\x00" + f.AppSecret))
-	c.name = hex.EncodeToString(sum[:])
+	c.name = wire.AccountKey(f.AppID, f.AppSecret)
 	return c, nil
 }

@@ -1,11 +1,6 @@
 package oppo
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-
-	"borealis/internal/engine/channel/wire"
-)
+import "borealis/internal/engine/channel/wire"
 
 // hosts are OPPO's, by the field `region`. Registration ids of devices bought in China work at the first two only.
 var hosts = map[string]string{
@@ -49,8 +44,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	if !ok {
 		return nil, &wire.FieldError{Field: "region", Reason: "must be cn, cn-heytap or intl"}
 	}
-	sum := sha256.Sum256([]byte(in.AppKey + "\x00" + in.MasterSecret + "\x00" + host))
 	return &credentials{
-		appID: in.AppID, appKey: in.AppKey, masterSecret: in.MasterSecret, host: host, account: hex.EncodeToString(sum[:]),
+		appID: in.AppID, appKey: in.AppKey, masterSecret: in.MasterSecret, host: host, account: wire.AccountKey(in.AppKey, in.MasterSecret, host),
 	}, nil
 }

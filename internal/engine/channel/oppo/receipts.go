@@ -32,7 +32,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]w
 		if app := plain(r.AppID); creds.appID != "" && app != "" && app != creds.appID {
 			return nil, nil, wire.ErrSignature
 		}
-		one := wire.Receipt{ID: digits(r.Param)}
+		one := wire.Receipt{ID: wire.ReadID(r.Param)}
 		one.At, _ = strconv.ParseInt(plain(r.EventTime), 10, 64)
 		one.At = max(0, one.At)
 		switch r.EventType {
@@ -66,12 +66,4 @@ func plain(raw json.RawMessage) string {
 		return text
 	}
 	return string(raw)
-}
-
-// digits is a message id, or "" for what is none.
-func digits(s string) string {
-	if len(s) > 20 || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
-		return ""
-	}
-	return s
 }

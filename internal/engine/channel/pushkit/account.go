@@ -3,8 +3,6 @@ package pushkit
 import (
 	"context"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 	"strings"
 	"time"
@@ -77,8 +75,7 @@ func NewAccount(f *KeyFile) (*Account, error) {
 	if key.N.BitLen() < minKeyBits {
 		return wrong("private_key", "must have at least 2048 bits")
 	}
-	sum := sha256.Sum256([]byte(f.SubAccount + "\x00" + f.KeyID + "\x00" + f.PrivateKey))
-	return &Account{Project: f.ProjectID, keyID: f.KeyID, sub: f.SubAccount, key: key, name: hex.EncodeToString(sum[:])}, nil
+	return &Account{Project: f.ProjectID, keyID: f.KeyID, sub: f.SubAccount, key: key, name: wire.AccountKey(f.SubAccount, f.KeyID, f.PrivateKey)}, nil
 }
 
 // Auth signs a JSON Web Token that calls carry; it is used for less than its hour.

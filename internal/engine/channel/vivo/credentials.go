@@ -1,8 +1,6 @@
 package vivo
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 
@@ -41,8 +39,7 @@ func (v *Vendor) Parse(raw []byte) (wire.Credentials, error) {
 	if len(in.AppID) > 18 || in.AppID[0] == '0' || strings.ContainsFunc(in.AppID, func(r rune) bool { return r < '0' || r > '9' }) {
 		return nil, &wire.FieldError{Field: "app_id", Reason: "must be a number"}
 	}
-	sum := sha256.Sum256([]byte(in.AppID + "\x00" + in.AppKey + "\x00" + in.AppSecret))
 	return &credentials{
-		appID: json.Number(in.AppID), appKey: in.AppKey, appSecret: in.AppSecret, packageName: in.PackageName, account: hex.EncodeToString(sum[:]),
+		appID: json.Number(in.AppID), appKey: in.AppKey, appSecret: in.AppSecret, packageName: in.PackageName, account: wire.AccountKey(in.AppID, in.AppKey, in.AppSecret),
 	}, nil
 }

@@ -37,7 +37,7 @@ func (v *Vendor) Receipts(c wire.Credentials, _ *http.Request, body []byte) ([]w
 	}
 	var receipts []wire.Receipt
 	for _, r := range reports {
-		one := wire.Receipt{ID: digits(r.Param)}
+		one := wire.Receipt{ID: wire.ReadID(r.Param)}
 		one.At, _ = strconv.ParseInt(string(r.AckTime), 10, 64)
 		one.At = max(0, one.At)
 		kind, reason := string(r.AckType), string(r.SubAckType)
@@ -82,12 +82,4 @@ func (l *loose) UnmarshalJSON(raw []byte) error {
 		*l = loose(raw)
 	}
 	return nil
-}
-
-// digits is a message id, or "" for what is none.
-func digits(s string) string {
-	if len(s) > 20 || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
-		return ""
-	}
-	return s
 }

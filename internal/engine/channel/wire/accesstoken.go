@@ -2,6 +2,9 @@ package wire
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,11 +42,17 @@ func NewAccessTokens(c clock.Clock) *AccessTokens {
 	return &AccessTokens{clock: c, tokens: make(map[string]accessToken)}
 }
 
+// AccountKey names an account for AccessTokens by what its access token is made of: a hash, so that no secret is kept as a name.
+func AccountKey(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
+
 // Fetch gets a new access token and says how long it is good for. It runs on a context of its own, since others wait for it too.
 type Fetch func(ctx context.Context) (token string, life time.Duration, err error)
 
 // Get is the account's token, fetched if there is none that is still good. account must tell apart credentials that
-// differ in their secret: put a hash of it in. The error is that of fetch, or the context's.
+// differ in their secret (AccountKey). The error is that of fetch, or the context's.
 func (a *AccessTokens) Get(ctx context.Context, account string, fetch Fetch) (string, error) {
 	if token, ok := a.good(account); ok {
 		return token, nil

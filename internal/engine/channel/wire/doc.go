@@ -4,6 +4,11 @@
 //
 // Tables and events: none. What an app has of a vendor (Credentials) is kept by who sends, sealed.
 //
+// A vendor's package has the same files as the others: credentials.go (Parse), message.go and options.go (a Message in the vendor's terms, or
+// why it would be refused), codes.go or answer.go (what answers mean), send.go (Vendor, New, Traits, Send, Probe), receipts.go. What several
+// need is here: reading credentials (ReadFields, CheckKey), access tokens and their one renewal (AccessTokens.Use, Unauthorized), calls without an
+// answer (Undelivered) or with one of somebody else (Answer.Refused), JSON, texts, days, and what the app is given (AppData, AppJSON, Texts).
+//
 // Contract of every vendor:
 //   - Send takes at most Traits.Batch tokens and answers with one Outcome for each, in their order, whatever happens:
 //     no error, no panic, no wait beyond the context. It does not repeat calls, with one exception: an access token that the vendor no

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,14 @@ const (
 // IDKey is the key under which every vendor message carries Message.ID to the app, beside its extras: a JSON number for APNs, text
 // elsewhere. The device SDKs use it for receipts and to show a message once.
 const IDKey = "_j_msgid"
+
+// ReadID is the Message.ID in a text that came back from a vendor, "" if it can be none.
+func ReadID(text string) string {
+	if len(text) > 20 || strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
+		return ""
+	}
+	return text
+}
 
 // Message is one push for devices of one channel, in terms that are common to the vendors. It is not changed after it was
 // made. Zero values mean that the caller said nothing.
