@@ -2,9 +2,12 @@ package route
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"borealis/internal/engine/channel/wire"
 	"borealis/internal/engine/gate"
@@ -12,6 +15,7 @@ import (
 	"borealis/internal/kernel/db"
 	"borealis/internal/kernel/db/dbtest"
 	"borealis/internal/kernel/ratelimit"
+	"borealis/internal/service/push/payload"
 )
 
 // allLeases are of a node that owns everything.
@@ -42,4 +46,34 @@ func TestSMSIsNotSentTwice(t *testing.T) {
 			t.Errorf("trace %v, %v", events, err)
 		}
 	})
+}
+
+// busy is a push service that cannot answer.
+type busy struct{ Messages }
+
+var errNotNow = errors.New("not now")
+
+func (busy) Message(context.Context, int64) (*Message, error) {
+	return &Message{App: 1, Push: &payload.Push{}}, nil
+}
+func (busy) Left(context.Context, int64, int64, *roaring.Bitmap) (*roaring.Bitmap, error) {
+	return nil, errNotNow
+}
+
+// A part that cannot be taken up waits, so that those behind it come first.
+func TestAPartThatCannotBeTakenUpIsPutOff(t *testing.T) {
+	t.Parallel()
+	d := dbtest.SQLite(t)
+	fake := clock.NewFake(time.Unix(1000, 0))
+	g := gate.New(ratelimit.NewWindows[gate.RateKey](fake, time.Minute, 10))
+	g.Publish(gate.App{ID: 1, Key: "a", State: gate.Enabled, Revision: 1})
+	s := &Service{Deps: Deps{DB: d, Gate: g, Leases: allLeases{}, Clock: fake, Log: slog.New(slog.DiscardHandler)}}
+	rows(t, d, []*part{testPart(7, 1, wire.Huawei, waiting, 1)}, nil)
+	if _, err := s.send(t.Context(), busy{}, lineKey{1, wire.Huawei}); !errors.Is(err, errNotNow) {
+		t.Errorf("%v", err)
+	}
+	parts, err := queryParts(t.Context(), d, `part_id = $1`, int64(7))
+	if err != nil || parts[0].state != waiting || parts[0].dueAt != 1_000_000+putOffPause.Milliseconds() || !parts[0].devices.Contains(7) {
+		t.Errorf("%+v, %v", parts, err)
+	}
 }
