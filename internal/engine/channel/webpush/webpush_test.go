@@ -392,7 +392,7 @@ func TestServicesThatDoNotAnswerHoldUpNobody(t *testing.T) {
 	for range 500 {
 		list = append(list, wire.Token{Value: token("https://fcm.googleapis.com/fcm/send/a")})
 	}
-	out := v.Send(t.Context(), credentials(t, v), list, simple())
+	out := v.Send(t.Context(), entered(t, v), list, simple())
 	for i, o := range out {
 		if i >= 500 && o.Status != wire.Accepted || i < 500 && (!o.Alone || o.Status != wire.Unknown && o.Status != wire.Failed) {
 			t.Fatalf("token %d: %+v", i, o)
@@ -411,7 +411,7 @@ func TestLittleOfAnAnswerIsRead(t *testing.T) {
 	service.Config.ErrorLog = log.New(io.Discard, "", 0)
 	defer service.Close()
 	v := trusting(&recorder{Server: service}, netip.MustParsePrefix("127.0.0.0/8"))
-	if o := v.Send(t.Context(), credentials(t, v), []wire.Token{{Value: token(service.URL + "/a")}}, simple())[0]; o.Status != wire.Invalid {
+	if o := v.Send(t.Context(), entered(t, v), []wire.Token{{Value: token(service.URL + "/a")}}, simple())[0]; o.Status != wire.Invalid {
 		t.Errorf("%+v", o)
 	}
 }
