@@ -48,7 +48,10 @@ func (c *SimCmd) Run(ctx context.Context) error {
 			}
 		}
 	}()
-	fmt.Fprintf(os.Stderr, "Vendors are simulated at http://%s: start the server with --vendor-url http://%[1]s\nGET http://%[1]s/sim lists them.\n", l.Addr())
+	fmt.Fprintf(os.Stderr, `Vendors are simulated at http://%s: start the server with --vendor-url http://%[1]s
+GET http://%[1]s/sim lists them and how each can fail; docs/channels.md says what else it can be told.
+What arrives on phones is printed here.
+`, l.Addr())
 	return serveSim(ctx, server, l)
 }
 

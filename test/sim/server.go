@@ -5,10 +5,12 @@
 // what to do and says what arrived:
 //
 //	GET  /sim                        vendors, and the ways each can be told to fail
+//	GET  /sim/gateway                the description of the SMS gateway, which `borealis serve --sms-gateway` takes beside --vendor-url
 //	GET  /sim/credentials/{channel}  what the vendor's account is, in the form that `borealis channel set` takes
-//	POST /sim/phones                 {"channel":…,"token":…,"state":…}: makes a phone or changes it; without a token one is made up
+//	POST /sim/phones                 {"channel":…,"token":…,"state":…}: makes a phone or changes it; without a token one is made up.
+//	                                 Of the channel "sms" the token is the number, +8613800138000. The app on it is installed (no state), "uninstalled", "silent" or "inactive"
 //	GET  /sim/phones[?channel=…]     all phones with what they got and show
-//	POST /sim/faults/{channel}       {"next":[…]}: the next calls fail so; {"share":0.1,"of":[…],"seed":1}: some do
+//	POST /sim/faults/{channel}       {"next":[…]}: the next calls, after those told before, fail so; {"share":0.1,"of":[…],"seed":1}: some do
 //	POST /sim/receipts/{channel}     {"url":…}: where the vendor reports what became of messages
 package sim
 
@@ -17,6 +19,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"borealis/internal/kernel/clock"
 	"borealis/test/sim/apns"
@@ -71,6 +74,9 @@ func New(c clock.Clock) *Server {
 	add("sms/tencent", func(d phone.Deps) phone.Simulator { return sms.NewTencent(d) })
 	add("sms/generic", func(d phone.Deps) phone.Simulator { s.gateway = sms.NewGateway(d); return s.gateway })
 	s.mux.HandleFunc("GET /sim", s.list)
+	s.mux.HandleFunc("GET /sim/gateway", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, s.Gateway("https://gateway.example")) // --vendor-url takes the place of the name
+	})
 	s.mux.HandleFunc("GET /sim/credentials/{channel}", s.credentials)
 	s.mux.HandleFunc("GET /sim/phones", s.phones)
 	s.mux.HandleFunc("POST /sim/phones", s.change)
@@ -137,15 +143,29 @@ func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
 	c := s.Credentials(r.PathValue("channel"))
 	if c == nil {
-		http.NotFound(w, r)
+		noChannel(w)
+		return
+	}
+	if provider, ok := strings.CutPrefix(r.PathValue("channel"), "sms_"); ok { // they are set for the channel sms
+		var fields map[string]json.RawMessage
+		_ = json.Unmarshal(c, &fields) // written by the provider's simulator
+		fields["provider"], _ = json.Marshal(provider)
+		answer(w, fields)
 		return
 	}
 	answer(w, c)
 }
 
+func noChannel(w http.ResponseWriter) {
+	http.Error(w, "there is no such channel: GET /sim lists them", http.StatusNotFound)
+}
+
 func (s *Server) phones(w http.ResponseWriter, r *http.Request) {
 	answer(w, s.Phones.All(r.URL.Query().Get("channel")))
 }
+
+// phoneNumbers is the channel of phones that get short messages, of whatever provider.
+const phoneNumbers = "sms"
 
 // maxBody bounds what the calls below /sim read, in bytes.
 const maxBody = 1 << 20
@@ -163,8 +183,16 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	if _, ok := s.vendors[in.Channel]; !ok {
-		http.Error(w, "there is no such channel", http.StatusBadRequest)
+	if in.Channel == phoneNumbers && in.Token == "" {
+		http.Error(w, "token must be the number, as +8613800138000", http.StatusBadRequest)
+		return
+	}
+	if _, ok := s.vendors[in.Channel]; !ok && in.Channel != phoneNumbers {
+		noChannel(w)
+		return
+	}
+	if !slices.Contains([]phone.State{phone.Installed, phone.Uninstalled, phone.Silent, phone.Inactive}, in.State) {
+		http.Error(w, "state must be absent, uninstalled, silent or inactive", http.StatusBadRequest)
 		return
 	}
 	if in.Token == "" {
@@ -186,7 +214,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request) {
 	}
 	f := s.Faults(r.PathValue("channel"))
 	if f == nil {
-		http.NotFound(w, r)
+		noChannel(w)
 		return
 	}
 	if !read(w, r, &in) {
