@@ -40,7 +40,7 @@ type Settings struct {
 	CallbackTypes      int            `name:"callback_types" default:"7" min:"0" max:"15" help:"receipts that are sent, added up: 1 delivered, 2 clicked, 4 not delivered, 8 accepted"`
 	CallbackBasic      bool           `name:"callback_basic" default:"false" help:"send AppKey and master secret with the receipts to callback_url, as the vendor does; never to the address that a push names"`
 	RelayJPush         bool           `name:"relay_jpush" default:"false" help:"forward accepted pushes to Jiguang for imported devices that have not moved over yet"`
-	VendorDistribution string         `name:"vendor_distribution" default:"secondary_push" oneof:"jpush secondary_push first_ospush ospush" help:"how pushes share devices between our own connections and the channels of vendors, unless third_party_channel says it: our own alone; the vendor when a device is away or silent; the vendor first; the vendor alone"`
+	VendorDistribution string         `name:"vendor_distribution" default:"secondary_push" oneof:"jpush secondary_push first_ospush ospush" help:"how pushes share devices between our own connections and the channels of vendors, unless third_party_channel says it. jpush: our own alone; secondary_push: the vendor when a device is away or silent; first_ospush: the vendor first; ospush: the vendor alone"`
 	VendorAfter        int            `name:"vendor_after" default:"10" min:"2" max:"3600" help:"seconds after which a connected device that did not acknowledge a push gets it through a vendor's channel"`
 	IPAllow            []netip.Prefix `name:"ip_allow" help:"addresses and networks that may call the server API, separated by commas; empty: all"`
 }
@@ -66,7 +66,7 @@ func DefaultSettings() Settings {
 
 // Set changes one setting by its name. The error says what would be accepted.
 func (s *Settings) Set(name, value string) error {
-	err := fmt.Errorf("unknown setting %q", name)
+	err := fmt.Errorf("there is no setting %q; `borealis app show` lists them", name)
 	s.each(func(f reflect.StructField, v reflect.Value) {
 		if f.Tag.Get("name") == name {
 			if err = setField(f, v, value); err != nil {
