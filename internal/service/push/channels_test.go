@@ -382,6 +382,9 @@ func TestTraceSaysWhereAMessageStands(t *testing.T) {
 			if got := what(msg, all[2]); got != "accepted, connection waiting" {
 				t.Errorf("waiting: %q", got)
 			}
+			if events, err := r.Trace(t.Context(), app.ID, msg, all[2].ordinal); err != nil || !strings.Contains(events[1].Detail, "no vendor is asked") {
+				t.Errorf("no vendor: %+v, %v", events, err)
+			}
 			r.acknowledge(app, msg, all[0]) // as a receipt of the vendor says it
 			if got := what(msg, all[0]); !strings.Contains(got, "huawei delivered") || strings.Contains(got, "connection") {
 				t.Errorf("delivered by the vendor: %q", got)

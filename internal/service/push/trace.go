@@ -15,6 +15,9 @@ import (
 // channelConnection is the name of our own connections in traces.
 const channelConnection = "connection"
 
+// detailAway says why a message waits.
+const detailAway = "the device is not connected"
+
 // TraceEvent is one thing that happened with a message for a device.
 type TraceEvent struct {
 	// At is Unix milliseconds; of what is to come, when it is due; 0 if the time is not known: of messages to many only the fact is kept.
@@ -47,6 +50,9 @@ func (s *Service) Trace(ctx context.Context, app, msg int64, ordinal uint32) ([]
 	routes, err := s.parts.route.Trace(ctx, app, msg, ordinal)
 	if err != nil {
 		return nil, err
+	}
+	if last := len(own) - 1; len(routes) == 0 && last >= 0 && own[last].Detail == detailAway {
+		own[last].Detail += "; no vendor is asked: the device has no token of one for which the app has credentials, or the push goes over our own connections alone"
 	}
 	out := []TraceEvent{accepted}
 	for _, e := range routes {
@@ -190,7 +196,7 @@ func (s *Service) traceEnd(m *message, ordinal uint32, outcome Outcome, held boo
 	case s.presence.Online(m.App, ordinal):
 		return []TraceEvent{{Channel: channelConnection, What: "waiting", Detail: "the device is connected and has not acknowledged"}}
 	}
-	return []TraceEvent{{Channel: channelConnection, What: "waiting", Detail: "the device is not connected"}}
+	return []TraceEvent{{Channel: channelConnection, What: "waiting", Detail: detailAway}}
 }
 
 // ByChannel counts the answers of channels about a message.
