@@ -74,14 +74,15 @@ func (p *demoPhones) show(ctx context.Context, d *demoCaller) error {
 			Channel, What, Detail string
 		} `json:"events"`
 	}
-	if err := d.call(ctx, http.MethodGet, "/api/v1/apps/"+d.key+"/messages/"+sent.MsgID+"/devices/"+last.RegistrationID, "", &trace); err != nil {
+	path := "/api/v1/apps/" + d.key + "/messages/" + sent.MsgID + "/devices/" + last.RegistrationID
+	if err := d.call(ctx, http.MethodGet, path, "", &trace); err != nil {
 		return err
 	}
 	var steps []string
 	for _, e := range trace.Events {
 		steps = append(steps, strings.TrimSpace(e.Channel+" "+e.What+" "+e.Detail))
 	}
-	fmt.Printf("trace     of one: %s\n", strings.Join(steps, " → "))
+	fmt.Printf("trace     of one: %s\n          curl -u %s:%s %s%s\n", strings.Join(steps, " → "), d.key, d.secret, d.base, path)
 	return nil
 }
 
