@@ -84,7 +84,7 @@ func (t *task) sort() *sorted {
 	}
 	if !missing.IsEmpty() {
 		for it := missing.Iterator(); it.HasNext(); {
-			note(wire.Outcome{Status: wire.Silenced, Code: "gone", Reason: "the device has no token or verified number any more"}, it.Next())
+			note(wire.Outcome{Status: wire.Silenced, Code: "gone", Reason: "the device has no token of the channel, or no number that the app's server gave"}, it.Next())
 		}
 		out.onward.Or(missing)
 	}
