@@ -26,6 +26,9 @@ func (c *ServeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	log.Info("starting", "version", version, "target", c.Target, "http", c.HTTPAddr, "mqtt", c.MQTTAddr)
+	if c.VendorURL != "" {
+		log.Warn("messages for vendors go to a simulator, not to the vendors", "vendor_url", c.VendorURL)
+	}
 	return node.Run(ctx)
 }
 
