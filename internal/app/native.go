@@ -27,6 +27,7 @@ func (c *core) mountNative(mux *http.ServeMux) huma.API {
 	c.webpush.Routes(api, c.devices.Authorize)
 	c.push.AppRoutes(api, appOf, huma.Middlewares{c.asApp(api)})
 	c.channelAPI(api)
+	c.broadcastAPI(api)
 	huma.Register(api, huma.Operation{
 		OperationID: "app-days", Method: http.MethodGet, Path: "/api/v1/apps/{app_key}/days", Tags: []string{"Statistics"},
 		Summary: "Counts of an app by day", Security: []map[string][]string{{"app": {}}}, Middlewares: huma.Middlewares{c.asApp(api)},
