@@ -86,7 +86,10 @@ func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact chan
 
 // giveUp ends a part of SMS whose call was under way when something broke: it may have reached people, and nobody wants to read it twice.
 func (s *Service) giveUp(ctx context.Context, p *part) error {
-	r := &result{part: p.id, msg: p.msg, name: p.name, status: wire.Unknown, code: "interrupted", reason: "what the provider answered was not kept", at: s.now(), devices: p.devices.Clone()}
+	r := &result{
+		part: p.id, msg: p.msg, name: p.name, status: wire.Unknown, code: "interrupted", reason: "what the provider answered was not kept",
+		at: s.now(), devices: p.devices.Clone(),
+	}
 	p.devices, p.state = roaring.New(), done
 	return s.owned(ctx, p.app, func(ctx context.Context, tx *db.Tx) error {
 		if err := updatePart(ctx, tx, p); err != nil {
