@@ -311,7 +311,7 @@ func (s *Service) MayEnable(ctx context.Context, tx *db.Tx, account, app int64, 
 	}
 	list := h.of(set, app, c)
 	b := bound(c, list, h.ends, now)
-	if b == nil || b.EndedAt > 0 || declined(list).active(now) {
+	if b == nil || b.EndedAt > 0 || declined(c, list).active(now) {
 		return &NotAcceptedError{Set: set, Hash: e.Hash}
 	}
 	return nil

@@ -334,7 +334,9 @@ func TestOptionsAreOnAndPurposesOffUntilSaidOtherwise(t *testing.T) {
 			}
 		}
 		choose := func(account int64, set, code string, on bool) error {
-			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return w.s.Choose(ctx, tx, account, account, set, code, on) })
+			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				return w.s.Choose(ctx, tx, account, account, set, code, on)
+			})
 		}
 		check(1, agreement.SetAgreement, "logo_use", true)
 		check(1, agreement.SetPrivacy, "product_news", false)

@@ -126,7 +126,7 @@ func New(d Deps) (*Service, error) {
 		db: d.DB, clock: d.Clock, audit: d.Audit, outbox: d.Outbox, keys: d.Keys, macKey: d.Keys.Derive("agreement/acceptance/v1"),
 		rules: r, hosts: d.Hosts, log: d.Log,
 		texts:   textCache{docs: map[string]*legaltext.Document{}},
-		settled: settled{until: map[settledKey]int64{}},
+		settled: settled{until: map[int64]map[settledKey]int64{}},
 	}, nil
 }
 

@@ -108,20 +108,42 @@ func latest(c chain, list []decision, t int64) *Bound {
 	return b
 }
 
-// declined is the decline that stands: not followed by an acceptance of that edition or a later one.
-func declined(list []decision) *decision {
-	var found *decision
+// reach is the greatest edition that binds the account now or will by itself: the greatest accepted, moved on over
+// editorial changes; 0 if none was accepted.
+func reach(c chain, list []decision) int64 {
+	n := int64(0)
 	for i := range list {
-		if d := &list[i]; d.state == Declined && (found == nil || d.decided >= found.decided) {
-			found = d
+		if list[i].state.accepted() {
+			n = max(n, list[i].number)
 		}
 	}
-	if found == nil {
-		return nil
+	if n == 0 {
+		return 0
 	}
+	for i := range c {
+		if c[i].Number <= n {
+			continue
+		}
+		if c[i].Class != legaltext.Editorial {
+			break
+		}
+		n = c[i].Number
+	}
+	return n
+}
+
+// declined is the decline that stands, i.e. of an edition beyond reach: of several, the one that makes the account
+// read-only first.
+func declined(c chain, list []decision) *decision {
+	var found *decision
+	n := reach(c, list)
 	for i := range list {
-		if d := &list[i]; d.state.accepted() && d.number >= found.number && d.decided >= found.decided {
-			return nil
+		d := &list[i]
+		if d.state != Declined || d.number <= n {
+			continue
+		}
+		if found == nil || d.readOnly > 0 && (found.readOnly == 0 || d.readOnly < found.readOnly) {
+			found = d
 		}
 	}
 	return found
@@ -195,6 +217,6 @@ func (s *Service) Resume(ctx context.Context, tx *db.Tx, account int64) error {
 	if _, err := tx.Exec(ctx, `update agreement_end set until = $2 where account = $1 and until = 0`, account, s.now()); err != nil {
 		return fmt.Errorf("agreement: resume: %w", err)
 	}
-	tx.AfterCommit(s.settled.forget)
+	tx.AfterCommit(func() { s.settled.forgetAccount(account) })
 	return nil
 }

@@ -3,6 +3,7 @@ package agreement
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"borealis/internal/kernel/db"
 	"borealis/internal/platform/agreement/agreementevent"
@@ -21,26 +22,19 @@ func (s *Service) Decline(ctx context.Context, tx *db.Tx, in Decision) (*Accepta
 		return nil, err
 	}
 	list := h.of(in.Set, in.App, c)
-	from := int64(0)
-	b := bound(c, list, h.ends, now)
-	if b != nil {
-		from = b.Edition.Number
+	from := reach(c, list)
+	if from >= e.Number {
+		return nil, fmt.Errorf("%w, or will: edition %d of %s", ErrAccepted, e.Number, e.Set)
 	}
-	for i := range list {
-		d := &list[i]
-		if from >= e.Number || d.edition == e.ID && d.state.accepted() {
-			return nil, fmt.Errorf("%w: edition %d of %s", ErrAccepted, e.Number, e.Set)
-		}
-	}
-	if d := declined(list); d != nil && d.edition == e.ID {
+	if i := slices.IndexFunc(list, func(d decision) bool { return d.state == Declined && d.edition == e.ID }); i >= 0 {
 		var a Acceptance
-		err := tx.QueryRow(ctx, `select `+acceptanceColumns+` from agreement_acceptance where id = $1`, d.id).Scan(a.dest()...)
+		err := tx.QueryRow(ctx, `select `+acceptanceColumns+` from agreement_acceptance where id = $1`, list[i].id).Scan(a.dest()...)
 		return &a, err
 	}
 	a := &Acceptance{
 		Account: in.Account, App: in.App, Set: e.Set, Number: e.Number, Hash: e.Hash, State: Declined, Locale: in.Locale, Person: in.Person, DecidedAt: now,
 	}
-	if _, commercial := c.between(from, e.Number); commercial && b != nil {
+	if _, commercial := c.between(from, e.Number); commercial && from > 0 {
 		a.ReadOnlyFrom = max(now, e.EffectiveAt)
 		a.ExitUntil = a.ReadOnlyFrom + s.rules.Exit.Milliseconds()
 	}
@@ -68,15 +62,38 @@ type Exit struct {
 // Exits are accounts whose time to leave ended, the longest ago first, at most limit (1 to 1,000).
 // An account stays in the list until its agreement ends or it accepts.
 func (s *Service) Exits(ctx context.Context, limit int) ([]Exit, error) {
-	now := s.now()
+	chains, err := loadChains(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.exits(ctx, min(max(limit, 1), 1000))
+	if err != nil {
+		return nil, err
+	}
+	var out []Exit
+	for _, x := range list {
+		h, err := loadHistory(ctx, s.db, x.Account)
+		if err != nil {
+			return nil, err
+		}
+		c := chains[x.Set]
+		if d := declined(c, h.of(x.Set, x.App, c)); d != nil && d.number == x.Number {
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}
+
+// exits are the declines among which Exits are found: it leaves out most that no longer stand.
+func (s *Service) exits(ctx context.Context, limit int) ([]Exit, error) {
 	rows, err := s.db.Query(ctx, `select a.account, a.app, a.set_code, a.number, a.exit_until from agreement_acceptance a
 		join agreement_edition e on e.id = a.edition
 		where a.exit_until > 0 and a.exit_until <= $1 and e.withdrawn_at = 0
 			and not exists (select 1 from agreement_end x where x.account = a.account and x.until = 0)
 			and not exists (select 1 from agreement_acceptance y join agreement_edition f on f.id = y.edition
-				where y.account = a.account and y.app = a.app and y.set_code = a.set_code and y.number >= a.number and y.decided_at >= a.decided_at
+				where y.account = a.account and y.app = a.app and y.set_code = a.set_code and y.number >= a.number
 					and y.state in ('accepted_click', 'accepted_continued_use') and f.withdrawn_at = 0)
-		order by a.exit_until, a.id limit $2`, now, min(max(limit, 1), 1000))
+		order by a.exit_until, a.id limit $2`, s.now(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("agreement: exits: %w", err)
 	}

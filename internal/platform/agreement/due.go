@@ -42,7 +42,7 @@ func (s *Service) need(c chain, list []decision, ends []span, now int64) need {
 		n.ask, n.about, n.blocking, n.class = AskClick, current, true, current.Class
 		return n
 	}
-	if n.left = declined(list); n.left != nil && n.left.readOnly > 0 {
+	if n.left = declined(c, list); n.left != nil && n.left.readOnly > 0 {
 		n.about = c.byID(n.left.edition)
 		return n
 	}

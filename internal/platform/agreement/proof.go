@@ -75,6 +75,7 @@ func storable(text string) bool { return utf8.ValidString(text) && !strings.Cont
 // record writes a decision: into the offer that is open, or as a row of its own. If the edition was accepted before, it
 // writes nothing, fills a from the row that is there, and isNew is false.
 func (s *Service) record(ctx context.Context, tx *db.Tx, e *Edition, a *Acceptance, proof string, from Origin) (isNew bool, err error) {
+	tx.AfterCommit(func() { s.settled.forgetAccount(a.Account) })
 	if a.State.accepted() {
 		if found, err := s.accepted(ctx, tx, e, a); found || err != nil {
 			return false, err

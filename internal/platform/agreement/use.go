@@ -48,36 +48,48 @@ type Use struct {
 
 const maxSettled = 100_000
 
+// settledKey is which use by an account it was.
 type settledKey struct {
-	account, app int64
-	service      string
+	app     int64
+	service string
 }
 
+// maxUses bounds what is remembered of one account.
+const maxUses = 1000
+
 // settled remembers, on this node, until when there is nothing for an account to accept by use, so that a use costs a
-// look into a map. It is forgotten whenever the editions change.
+// look into a map. It is forgotten when the editions change, and of an account when that decides something.
 type settled struct {
 	mu         sync.Mutex
-	until      map[settledKey]int64
+	until      map[int64]map[settledKey]int64
 	generation uint64
 }
 
-func (c *settled) get(k settledKey, now int64) (done bool, generation uint64) {
+func (c *settled) get(account int64, k settledKey, now int64) (done bool, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return now < c.until[k], c.generation
+	return now < c.until[account][k], c.generation
 }
 
 // put is void if something was forgotten since the generation was read.
-func (c *settled) put(k settledKey, until int64, generation uint64) {
+func (c *settled) put(account int64, k settledKey, until int64, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation != generation {
 		return
 	}
-	if len(c.until) >= maxSettled {
-		clear(c.until)
+	uses := c.until[account]
+	if uses == nil {
+		if len(c.until) >= maxSettled {
+			clear(c.until)
+		}
+		uses = map[settledKey]int64{}
+		c.until[account] = uses
 	}
-	c.until[k] = until
+	if len(uses) >= maxUses {
+		clear(uses)
+	}
+	uses[k] = until
 }
 
 func (c *settled) forget() {
@@ -85,6 +97,13 @@ func (c *settled) forget() {
 	defer c.mu.Unlock()
 	c.generation++
 	clear(c.until)
+}
+
+func (c *settled) forgetAccount(account int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	delete(c.until, account)
 }
 
 // Used tells of a use. If a commercial change is in effect that the account has not accepted, has had its notice of and
@@ -100,8 +119,11 @@ func (s *Service) Used(ctx context.Context, u Use) ([]Acceptance, error) {
 	if len(u.Event) == 0 || len(u.Event) > 200 || len(u.Act) > 200 || !storable(u.Event) || !storable(u.Act) {
 		return nil, wrong("event", "event and act must be texts of at most 200 bytes, event not empty")
 	}
-	key := settledKey{u.Account, u.App, u.Service}
-	done, generation := s.settled.get(key, s.now())
+	if len(u.Service) > 32 {
+		return nil, wrong("service", "is too long")
+	}
+	key := settledKey{u.App, u.Service}
+	done, generation := s.settled.get(u.Account, key, s.now())
 	if done {
 		return nil, nil
 	}
@@ -110,7 +132,7 @@ func (s *Service) Used(ctx context.Context, u Use) ([]Acceptance, error) {
 		return nil, err
 	}
 	var out []Acceptance
-	if len(list) > 0 {
+	if len(list) > 0 { // what it accepts is forgotten by the commit; the next use remembers
 		err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			var err error
 			out, err = s.acceptByUse(ctx, tx, &u)
@@ -120,7 +142,7 @@ func (s *Service) Used(ctx context.Context, u Use) ([]Acceptance, error) {
 			return nil, err
 		}
 	}
-	s.settled.put(key, until, generation)
+	s.settled.put(u.Account, key, until, generation)
 	return out, nil
 }
 
