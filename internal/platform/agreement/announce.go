@@ -42,6 +42,9 @@ func (s *Service) Announce(ctx context.Context, actor string, a Announcement) (*
 	if len(a.Documents)+len(a.Remove) > 100 {
 		return nil, wrong("documents", "at most 100 documents change at once")
 	}
+	if !storable(a.Set) {
+		return nil, fmt.Errorf("%w: set %.60q", ErrNotFound, a.Set)
+	}
 	var out *Edition
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `update agreement_set set revision = revision + 1 where code = $1`, a.Set)
@@ -300,8 +303,11 @@ func insertEdition(ctx context.Context, tx *db.Tx, e *Edition, actor string, ch 
 // decided about it no longer counts, and its documents can be announced again. Errors: ErrNotFound; ErrStage if it has
 // taken effect or another was announced after it; *FieldError without a reason.
 func (s *Service) Withdraw(ctx context.Context, actor, set string, number int64, reason string) error {
-	if reason == "" || len(reason) > 2000 {
+	if reason == "" || len(reason) > 2000 || !storable(reason) {
 		return wrong("reason", "must have 1 to 2000 bytes")
+	}
+	if !storable(set) {
+		return fmt.Errorf("%w: set %.60q", ErrNotFound, set)
 	}
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := tx.Exec(ctx, `update agreement_set set revision = revision + 1 where code = $1`, set); err != nil {
@@ -338,14 +344,36 @@ func (s *Service) withdraw(ctx context.Context, tx *db.Tx, actor string, e *Edit
 		e.ID, string(Withdrawn), now); err != nil {
 		return fmt.Errorf("agreement: withdraw: %w", err)
 	}
-	if err := s.outbox.Publish(ctx, tx, agreementevent.TopicWithdrawn, agreementevent.Withdrawn{Set: e.Set, Number: e.Number, Reason: reason, At: now}); err != nil {
+	event := agreementevent.Withdrawn{Set: e.Set, Number: e.Number, Reason: reason, At: now}
+	if err := s.outbox.Publish(ctx, tx, agreementevent.TopicWithdrawn, event); err != nil {
 		return err
 	}
-	return s.audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "agreement.withdraw", Object: editionObject(e), Detail: map[string]any{"reason": reason}})
+	return s.audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "agreement.withdraw", Object: editionObject(e), Detail: map[string]any{
+		"reason": reason,
+	}})
+}
+
+// Published are the editions in effect of all sets, in order of the sets: the whole contract for one page.
+func (s *Service) Published(ctx context.Context) ([]Edition, error) {
+	chains, err := loadChains(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	var out []Edition
+	for _, set := range slices.Sorted(maps.Keys(chains)) {
+		if e := chains[set].current(now); e != nil {
+			out = append(out, *e)
+		}
+	}
+	return out, nil
 }
 
 // Editions are all editions of a set, withdrawn ones too, the newest first.
 func (s *Service) Editions(ctx context.Context, set string) ([]Edition, error) {
+	if !storable(set) {
+		return nil, nil
+	}
 	return queryEditions(ctx, s.db, `select `+editionColumns+` from agreement_edition where set_code = $1 order by number desc limit 1000`, set)
 }
 
@@ -360,6 +388,9 @@ func (s *Service) edition(ctx context.Context, set string, number int64) (*Editi
 			return e, nil
 		}
 		return nil, fmt.Errorf("%w: %s", ErrNotPublished, set)
+	}
+	if !storable(set) {
+		return nil, fmt.Errorf("%w: edition %d of %.60q", ErrNotFound, number, set)
 	}
 	e, err := scanEdition(s.db.QueryRow(ctx, `select `+editionColumns+` from agreement_edition where set_code = $1 and number = $2`, set, number))
 	if errors.Is(err, db.ErrNoRows) {

@@ -62,6 +62,9 @@ func scanVersion(row scanner) (*Version, error) {
 }
 
 func loadVersion(ctx context.Context, r reader, code, version string) (*Version, error) {
+	if !storable(code) || !storable(version) {
+		return nil, fmt.Errorf("%w: %.60q %.60q", ErrNotFound, code, version)
+	}
 	v, err := scanVersion(r.QueryRow(ctx, versionQuery+` where d.code = $1 and d.version = $2`, code, version))
 	if errors.Is(err, db.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %s %s", ErrNotFound, code, version)
@@ -91,6 +94,9 @@ func stageAt(v *Version, c chain, in []int64, t int64) Stage {
 
 // Versions are the versions of a document, the newest first; of all documents if code is empty. At most 1,000.
 func (s *Service) Versions(ctx context.Context, code string) ([]Version, error) {
+	if !storable(code) {
+		return nil, nil
+	}
 	chains, err := loadChains(ctx, s.db)
 	if err != nil {
 		return nil, err
@@ -230,6 +236,9 @@ func (s *Service) review(ctx context.Context, tx *db.Tx, actor string, v *Versio
 
 // step locks the set of a version, so that steps of it and announcements come one after another, and reads the version.
 func (s *Service) step(ctx context.Context, tx *db.Tx, code, version string) (*Version, error) {
+	if !storable(code) || !storable(version) {
+		return nil, fmt.Errorf("%w: %.60q %.60q", ErrNotFound, code, version)
+	}
 	if _, err := tx.Exec(ctx, `update agreement_set set revision = revision + 1
 		where code = (select set_code from agreement_document where code = $1 and version = $2)`, code, version); err != nil {
 		return nil, fmt.Errorf("agreement: lock set: %w", err)

@@ -113,6 +113,9 @@ func (s *Service) shown(ctx context.Context, m *member, locale legaltext.Locale)
 
 // Document is the stored text with a hash, exactly as it was hashed: past versions stay readable. Errors: ErrNotFound.
 func (s *Service) Document(ctx context.Context, hash string) (canonical string, err error) {
+	if !storable(hash) {
+		return "", fmt.Errorf("%w: text %.64q", ErrNotFound, hash)
+	}
 	err = s.db.QueryRow(ctx, `select canonical from agreement_text where hash = $1`, hash).Scan(&canonical)
 	if errors.Is(err, db.ErrNoRows) {
 		return "", fmt.Errorf("%w: text %.64q", ErrNotFound, hash)
@@ -122,6 +125,9 @@ func (s *Service) Document(ctx context.Context, hash string) (canonical string, 
 
 // Manifest is the text whose SHA-256 is the hash of an edition. Errors: ErrNotFound.
 func (s *Service) Manifest(ctx context.Context, hash string) (text string, err error) {
+	if !storable(hash) {
+		return "", fmt.Errorf("%w: edition %.64q", ErrNotFound, hash)
+	}
 	err = s.db.QueryRow(ctx, `select manifest from agreement_edition where hash = $1`, hash).Scan(&text)
 	if errors.Is(err, db.ErrNoRows) {
 		return "", fmt.Errorf("%w: edition %.64q", ErrNotFound, hash)

@@ -123,6 +123,9 @@ func (s *Service) rank(ctx context.Context, q *Question, found []Ruling) (*Rulin
 
 // Precedence is the order of documents laid down for a topic as of a time, empty if there is none.
 func (s *Service) Precedence(ctx context.Context, topic string, at int64) ([]string, error) {
+	if !storable(topic) {
+		return nil, nil
+	}
 	var text string
 	err := s.db.QueryRow(ctx, `select codes from agreement_precedence where topic = $1 and at <= $2 order by id desc limit 1`, topic, at).Scan(&text)
 	if errors.Is(err, db.ErrNoRows) {
@@ -152,6 +155,9 @@ func (s *Service) SetPrecedence(ctx context.Context, actor, topic string, codes 
 	}
 	return s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for i, code := range codes {
+			if !storable(code) {
+				return fmt.Errorf("%w: document %.60q", ErrNotFound, code)
+			}
 			if slices.Contains(codes[:i], code) {
 				return wrong("codes", "%.60q is named twice", code)
 			}

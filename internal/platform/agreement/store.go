@@ -43,6 +43,9 @@ func queryEditions(ctx context.Context, r reader, query string, args ...any) ([]
 }
 
 func loadChain(ctx context.Context, r reader, set string) (chain, error) {
+	if !storable(set) {
+		return nil, nil // PostgreSQL would refuse the question
+	}
 	return queryEditions(ctx, r, `select `+editionColumns+` from agreement_edition where set_code = $1 and withdrawn_at = 0 order by number`, set)
 }
 

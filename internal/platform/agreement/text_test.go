@@ -388,3 +388,41 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		}
 	})
 }
+
+// Names that no database takes are not found, on both engines alike.
+func TestHostileNamesAreNotFound(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		w.found(t)
+		ctx, bad := t.Context(), "a\x00\xff"
+		for name, f := range map[string]func() error{
+			"show":     func() error { _, err := w.s.Show(ctx, bad, 1, legaltext.Chinese); return err },
+			"document": func() error { _, err := w.s.Document(ctx, bad); return err },
+			"manifest": func() error { _, err := w.s.Manifest(ctx, bad); return err },
+			"changes":  func() error { _, err := w.s.Changes(ctx, bad, 1, 2, legaltext.Chinese); return err },
+			"review":   func() error { _, err := w.s.Review(ctx, staff, bad, bad, bad); return err },
+			"lint":     func() error { _, err := w.s.Lint(ctx, bad, bad); return err },
+			"withdraw": func() error { return w.s.Withdraw(ctx, staff, bad, 1, "x") },
+			"announce": func() error {
+				_, err := w.s.Announce(ctx, staff, agreement.Announcement{Set: bad, Remove: []string{bad}})
+				return err
+			},
+			"precedence": func() error { return w.s.SetPrecedence(ctx, staff, "fees", []string{bad, "x"}, "x") },
+		} {
+			if err := f(); !errors.Is(err, agreement.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		w.join(t, 1)
+		for _, e := range []agreement.Edition{{Set: bad, Hash: bad}, {Set: "service:none", Hash: "x"}} {
+			in := decision(1, &e)
+			in.App = 7
+			if _, err := w.accept(in); !errors.Is(err, agreement.ErrNotPublished) {
+				t.Errorf("%q: %v", e.Set, err)
+			}
+		}
+		if list, err := w.s.Published(ctx); err != nil || len(list) != 2 || list[0].Set != agreement.SetAgreement || list[1].Set != agreement.SetPrivacy {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"borealis/internal/kernel/audit"
 	"borealis/internal/kernel/db"
@@ -118,7 +119,7 @@ func (s *Service) verifyDecisions(ctx context.Context, add func(kind, key, forma
 			n++
 			after = a.ID
 			if !hmac.Equal([]byte(mac), []byte(s.mac(&a, proof, digest))) {
-				add("acceptance", fmt.Sprint(a.ID), "the decision of account %d about edition %d of %s was changed", a.Account, a.Number, a.Set)
+				add("acceptance", strconv.FormatInt(a.ID, 10), "the decision of account %d about edition %d of %s was changed", a.Account, a.Number, a.Set)
 			}
 		}
 		rows.Close()

@@ -289,7 +289,9 @@ func (d *Document) Canonical() string {
 		var text strings.Builder
 		enc := json.NewEncoder(&text) // JSON is YAML, and maps come sorted
 		enc.SetEscapeHTML(false)
-		_ = enc.Encode(value) // strings, numbers and maps of strings have no errors
+		if err := enc.Encode(value); err != nil {
+			panic("legaltext: " + err.Error()) // not of strings, numbers and maps of strings
+		}
 		b.WriteString(name + ": " + text.String())
 	}
 	b.WriteString("---\n")

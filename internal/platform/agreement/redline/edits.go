@@ -105,7 +105,7 @@ func walk(trace [][]int32, x, y int) []Op {
 		before := trace[d] // index k+d
 		k := x - y
 		down := k == -d || (k != d && before[k-1+d] < before[k+1+d])
-		start := 0 // where the equal steps of the round began, after its edit
+		var start int // where the equal steps of the round began, after its edit
 		if down {
 			start = int(before[k+1+d])
 		} else {

@@ -40,9 +40,9 @@ const (
 	minAlike = 3
 )
 
-// Compare tells how old became new. The texts are split at "\n"; what follows the last one is a line too.
-func Compare(old, new string) []Line {
-	a, b := strings.Split(old, "\n"), strings.Split(new, "\n")
+// Compare tells how before became after. The texts are split at "\n"; what follows the last one is a line too.
+func Compare(before, after string) []Line {
+	a, b := strings.Split(before, "\n"), strings.Split(after, "\n")
 	var (
 		lines []Line
 		i, j  int
@@ -95,14 +95,14 @@ func replace(lines []Line, gone, come []string, i, j int) []Line {
 }
 
 // words compares two lines; nil if they have little in common.
-func words(old, new string) []Span {
-	a, b := tokens(old), tokens(new)
+func words(before, after string) []Span {
+	a, b := tokens(before), tokens(after)
 	var (
 		spans     []Span
 		i, j      int
 		alike, of int
 	)
-	of = max(len(old), len(new))
+	of = max(len(before), len(after))
 	for _, e := range edits(a, b) {
 		if e.op == Equal {
 			text := strings.Join(a[i:i+e.n], "")

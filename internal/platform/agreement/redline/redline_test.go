@@ -11,23 +11,23 @@ import (
 )
 
 // sides rebuilds both texts from what Compare said.
-func sides(lines []redline.Line) (old, new string) {
+func sides(lines []redline.Line) (before, after string) {
 	var a, b []string
 	for _, l := range lines {
-		var before, after strings.Builder
+		var was, is strings.Builder
 		for _, s := range l.Spans {
 			if s.Op != redline.Inserted {
-				before.WriteString(s.Text)
+				was.WriteString(s.Text)
 			}
 			if s.Op != redline.Deleted {
-				after.WriteString(s.Text)
+				is.WriteString(s.Text)
 			}
 		}
 		if l.Op != redline.Inserted {
-			a = append(a, before.String())
+			a = append(a, was.String())
 		}
 		if l.Op != redline.Deleted {
-			b = append(b, after.String())
+			b = append(b, is.String())
 		}
 	}
 	return strings.Join(a, "\n"), strings.Join(b, "\n")
