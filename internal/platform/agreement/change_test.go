@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -373,11 +374,17 @@ func TestTickTellsEffectOnceAndExpiresOffers(t *testing.T) {
 		w.join(t, 1)
 		other := w.node(t)
 		tick := func() {
-			for _, s := range []*agreement.Service{w.s, other} {
-				if err := s.Tick(t.Context()); err != nil {
-					t.Fatal(err)
+			var wg sync.WaitGroup
+			for range 4 {
+				for _, s := range []*agreement.Service{w.s, other} {
+					wg.Go(func() {
+						if err := s.Tick(t.Context()); err != nil {
+							t.Error(err)
+						}
+					})
 				}
 			}
+			wg.Wait()
 		}
 		tick()
 		told[agreementevent.Effective](t, w)

@@ -40,13 +40,13 @@ func TestRedlineHoldsBothTexts(t *testing.T) {
 		text := rapid.Custom(func(t *rapid.T) string {
 			return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", "甲方应当", "甲方可以", "a b", "a c", "x", "费用为 3 元", "费用为 4 元"}), 1, 12).Draw(t, "lines"), "\n")
 		})
-		old, new := text.Draw(t, "old"), text.Draw(t, "new")
-		lines := redline.Compare(old, new)
-		if a, b := sides(lines); a != old || b != new {
+		before, after := text.Draw(t, "old"), text.Draw(t, "new")
+		lines := redline.Compare(before, after)
+		if a, b := sides(lines); a != before || b != after {
 			t.Fatalf("rebuilt %q and %q from %+v", a, b, lines)
 		}
-		if redline.Same(lines) != (old == new) {
-			t.Fatalf("same is %v of %q and %q", redline.Same(lines), old, new)
+		if redline.Same(lines) != (before == after) {
+			t.Fatalf("same is %v of %q and %q", redline.Same(lines), before, after)
 		}
 		i, j := 0, 0
 		for _, l := range lines {
@@ -112,9 +112,9 @@ func TestChineseIsComparedByCharacterAndEnglishByWord(t *testing.T) {
 
 func TestHugeTextsAreComparedWithinBounds(t *testing.T) {
 	t.Parallel()
-	old, new := "head\n"+strings.Repeat("a\nb\n", 30_000)+"tail", "head\n"+strings.Repeat("c\nd\n", 30_000)+"tail"
-	lines := redline.Compare(old, new)
-	if a, b := sides(lines); a != old || b != new {
+	before, after := "head\n"+strings.Repeat("a\nb\n", 30_000)+"tail", "head\n"+strings.Repeat("c\nd\n", 30_000)+"tail"
+	lines := redline.Compare(before, after)
+	if a, b := sides(lines); a != before || b != after {
 		t.Error("texts lost")
 	}
 	if lines[0].Op != redline.Equal || lines[len(lines)-1].Op != redline.Equal {
