@@ -99,8 +99,10 @@ func (h *Hasher) Check(ctx context.Context, password, hash string) (ok, stale bo
 
 // chinese are words that many passwords here are made of and that lists from elsewhere do not have.
 var chinese = []string{
-	"woaini", "woaini1314", "aini1314", "1314520", "5201314", "520520", "wang", "zhang", "mima", "mima123", "nihao", "zhongguo", "woshishei", "caonima", "taobao", "weixin", "alipay", "jiguang", "borealis",
-	"a123456", "qq123456", "123456aa", "abc123456", "wodemima", "buzhidao", "tiantian", "baobao", "laopo", "laogong", "yiersansi", "asd123456", "woaiwojia", "beijing", "shanghai", "shenzhen", "guangzhou",
+	"woaini", "woaini1314", "aini1314", "1314520", "5201314", "520520", "wang", "zhang", "mima", "mima123", "nihao", "zhongguo", "woshishei",
+	"caonima", "taobao", "weixin", "alipay", "jiguang", "borealis",
+	"a123456", "qq123456", "123456aa", "abc123456", "wodemima", "buzhidao", "tiantian", "baobao", "laopo", "laogong", "yiersansi", "asd123456",
+	"woaiwojia", "beijing", "shanghai", "shenzhen", "guangzhou",
 }
 
 // Judge refuses a password that is too short or that guessing would find: common and breached ones, patterns of the keyboard,
