@@ -36,7 +36,7 @@ func (p *part) beside() bool { return p.name == sms || p.why == whyWithdraw }
 
 // claim takes a part up: it leaves out who is no longer owed the message or has got too many today, and holds the others. It returns nil if
 // nobody is left.
-func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact channelFact) (t *task, err error) {
+func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact channelFact) (*task, error) {
 	app := s.Gate.AppByID(p.app)
 	switch {
 	case app == nil, app.State == gate.Deleted, p.expiresAt <= s.now():
@@ -57,31 +57,35 @@ func (s *Service) claim(ctx context.Context, parent Messages, p *part, fact chan
 	if err != nil {
 		return nil, err
 	}
-	t = &task{plan: pl, parent: parent, part: p, fact: fact}
-	if p.name != sms || t.policy.sms == nil || t.policy.sms.Delay > 0 {
-		if p.devices, err = parent.Left(ctx, p.app, p.msg, p.devices); err != nil {
-			return nil, err
-		}
-	}
-	defer func() {
-		if err != nil && t.quota != nil {
+	t := &task{plan: pl, parent: parent, part: p, fact: fact}
+	if err := t.prepare(ctx); err != nil {
+		if t.quota != nil {
 			s.forgetQuota(p.app, p.name)
 		}
-	}()
-	over, err := t.count(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.address(ctx); err != nil {
-		return nil, err
-	}
-	if err := t.take(ctx, over); err != nil {
 		return nil, err
 	}
 	if p.devices.IsEmpty() {
 		return nil, nil
 	}
 	return t, nil
+}
+
+// prepare finds who is left to be reached and how, counts them, and writes the claim.
+func (t *task) prepare(ctx context.Context) (err error) {
+	p := t.part
+	if p.name != sms || t.policy.sms == nil || t.policy.sms.Delay > 0 {
+		if p.devices, err = t.parent.Left(ctx, p.app, p.msg, p.devices); err != nil {
+			return err
+		}
+	}
+	over, err := t.count(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.address(ctx); err != nil {
+		return err
+	}
+	return t.take(ctx, over)
 }
 
 // giveUp ends a part of SMS whose call was under way when something broke: it may have reached people, and nobody wants to read it twice.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"borealis/internal/engine/channel"
 	"borealis/internal/engine/channel/wire"
+	"borealis/internal/engine/device"
 	"borealis/internal/engine/gate"
 	"borealis/internal/kernel/clock"
 	"borealis/internal/kernel/db"
@@ -46,6 +48,43 @@ func TestSMSIsNotSentTwice(t *testing.T) {
 			t.Errorf("trace %v, %v", events, err)
 		}
 	})
+}
+
+// lostLeases are of a node that has just lost everything.
+type lostLeases struct{ allLeases }
+
+func (lostLeases) Check(context.Context, *db.Tx, int) error { return errNotNow }
+
+// willing is a push service to which all devices are still owed.
+type willing struct{ Messages }
+
+func (willing) Message(context.Context, int64) (*Message, error) {
+	return &Message{App: 1, Push: &payload.Push{}}, nil
+}
+
+func (willing) Left(_ context.Context, _, _ int64, devices *roaring.Bitmap) (*roaring.Bitmap, error) {
+	return devices, nil
+}
+
+// A claim that cannot be written down because the partition went to another node is an error of it, and nothing is sent.
+func TestAClaimOfALostPartitionFails(t *testing.T) {
+	t.Parallel()
+	d := dbtest.SQLite(t)
+	fake := clock.NewFake(time.Unix(1000, 0))
+	g := gate.New(ratelimit.NewWindows[gate.RateKey](fake, time.Minute, 10))
+	g.Publish(gate.App{ID: 1, Key: "a", State: gate.Enabled, Revision: 1})
+	s := &Service{Deps: Deps{
+		DB: d, Gate: g, Leases: lostLeases{}, Devices: &device.Registry{Deps: device.Deps{DB: d}}, Dispatcher: channel.New(fake), Clock: fake,
+		Log: slog.New(slog.DiscardHandler),
+	}}
+	if err := device.Migrate(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	p := testPart(7, 1, wire.Huawei, waiting, 1)
+	rows(t, d, []*part{p}, nil)
+	if task, err := s.claim(t.Context(), willing{}, p, channelFact{name: wire.Huawei}); task != nil || !errors.Is(err, errNotNow) {
+		t.Errorf("%v, %v", task, err)
+	}
 }
 
 // busy is a push service that cannot answer.
