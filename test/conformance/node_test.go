@@ -59,14 +59,13 @@ func alert(text string, rids ...string) map[string]any {
 	return map[string]any{"platform": "all", "audience": map[string]any{"registration_id": rids}, "notification": map[string]any{"alert": text}}
 }
 
-// join makes a device one that pushes can address, by its first connection, which ends at once.
+// join makes a device one that pushes can address, by its first call: a connection that was just ended may still be written to.
 func join(t testing.TB, n *e2e.Node, c e2e.Credentials, d e2e.Device) {
 	t.Helper()
-	device := newPaho3(t)
-	if code := device.connect(t, credentials{url: n.MQTT, id: d.RegistrationID, user: c.Key, password: d.Secret}); code != 0 {
-		t.Fatalf("CONNACK 0x%02X", code)
+	own := e2e.Credentials{Key: d.RegistrationID, Secret: d.Secret}
+	if status := n.Call(t, own, http.MethodGet, "/device/v1/profile?app_key="+c.Key, nil, nil); status != http.StatusOK {
+		t.Fatalf("profile: status %d", status)
 	}
-	device.disconnect(t)
 }
 
 // awaitReceipt waits until the report counts one delivery of the message.
