@@ -109,9 +109,9 @@ func (b *Bounce) read(part *multipart.Part) {
 }
 
 func decoded(part *multipart.Part) io.Reader {
-	var body io.Reader = io.LimitReader(part, MaxReport)
+	body := io.LimitReader(part, MaxReport)
 	if strings.EqualFold(strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding")), "base64") {
-		body = base64.NewDecoder(base64.StdEncoding, body)
+		return base64.NewDecoder(base64.StdEncoding, body)
 	}
 	return body
 }
@@ -173,7 +173,7 @@ func oneLine(text, address string) string {
 func messageName(field string) string {
 	field = strings.TrimSpace(field)
 	field = strings.TrimSuffix(strings.TrimPrefix(field, "<"), ">")
-	name, _, _ := cutLast(field, "@")
+	name, _, _ := cutAt(field)
 	if len(name) > maxID || strings.ContainsFunc(name, notID) {
 		return ""
 	}

@@ -224,8 +224,7 @@ func TestNobodyListens(t *testing.T) {
 
 // A connection that ends after the 250 does not make the message unsent.
 func TestSentStaysSentWhenTheConnectionEnds(t *testing.T) {
-	var s *mailtest.Server
-	s = mailtest.New(t, mailtest.Options{})
+	s := mailtest.New(t, mailtest.Options{})
 	m := mailer(t, s, nil)
 	session := m.Session()
 	defer session.Close()

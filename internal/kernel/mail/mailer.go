@@ -195,8 +195,8 @@ func (m *Mailer) client(d *dialer) (*gomail.Client, error) {
 
 // login chooses how to log in when the server has said what it knows.
 type login struct {
-	config *Config
 	smtp.Auth
+	config *Config
 }
 
 // Start refuses to show the password to anybody who listens.

@@ -75,7 +75,7 @@ func (m *Message) Check() error {
 // case, an international one in its ASCII form. Only addresses without a name, without quotes and with ASCII before the @ are
 // taken. The error says why not, and does not repeat the address.
 func Address(text string) (string, error) {
-	local, domain, found := cutLast(text, "@")
+	local, domain, found := cutAt(text)
 	if !found || local == "" || domain == "" {
 		return "", errors.New("must be an address such as name@example.com")
 	}
@@ -98,7 +98,7 @@ func Address(text string) (string, error) {
 
 // Mask is an address as people may see it who only need to recognise it: z***g@example.com.
 func Mask(address string) string {
-	local, domain, found := cutLast(address, "@")
+	local, domain, found := cutAt(address)
 	if !found || local == "" {
 		return "***"
 	}
@@ -165,13 +165,14 @@ func notLocal(r rune) bool {
 func notURL(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>\"\\", r) }
 
 func domainOf(address string) string {
-	_, domain, _ := cutLast(address, "@")
+	_, domain, _ := cutAt(address)
 	return domain
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// cutAt cuts an address at its last @.
+func cutAt(s string) (local, domain string, found bool) {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return s[:i], s[i+1:], true
 	}
 	return s, "", false
 }

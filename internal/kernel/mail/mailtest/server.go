@@ -73,7 +73,7 @@ func Refuse(code, class, subject, detail int, text string) error {
 // ErrHangup closes the connection without an answer.
 var ErrHangup = errors.New("hang up")
 
-// ErrKeepAndHangup, from Options.Data, keeps the message and closes the connection before the client is told.
+// ErrKeepAndHangup keeps the message and closes the connection before the client is told: for Options.Data.
 var ErrKeepAndHangup = errors.New("keep and hang up")
 
 // Server is a running server.
