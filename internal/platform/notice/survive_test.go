@@ -1,0 +1,5 @@
+package notice
+
+const childEnv = "BOREALIS_NOTICE_CHILD"
+
+func child() {}
