@@ -62,17 +62,23 @@ func (s *Service) Send(ctx context.Context, n Notice, people []Recipient) (strin
 	if err != nil {
 		return "", err
 	}
-	if len(r.people) <= MaxInTx {
-		var name string
+	if len(r.people) > MaxInTx {
+		return s.sendMany(ctx, r)
+	}
+	var name string
+	for range 2 { // who loses a race for the key gets the winner's answer
 		err = s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 			name, err = s.Enqueue(ctx, tx, n, r.people)
 			return err
 		})
-		// A notice that was begun with a larger audience goes the long way below.
-		if !errors.Is(err, errUnfinished) {
+		if !errors.Is(err, ErrConflict) {
 			return name, err
 		}
 	}
+	if !errors.Is(err, errUnfinished) {
+		return "", err
+	}
+	// A notice that was begun with a larger audience goes the long way.
 	return s.sendMany(ctx, r)
 }
 

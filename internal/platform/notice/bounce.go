@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,8 +16,11 @@ import (
 // send anything to the address for reports: only what brings back the unguessable id of a message has an effect.
 func (s *Service) Bounced(ctx context.Context, raw []byte) (bool, error) {
 	report, err := mail.ParseBounce(raw)
-	if err != nil {
+	if errors.Is(err, mail.ErrNoReport) {
 		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	delivery, ok := s.byToken(report.ID)
 	if !ok {

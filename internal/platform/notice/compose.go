@@ -67,7 +67,8 @@ var urlPattern = regexp.MustCompile(`https://[^\s<>"'，。；！？、（）《
 // html is the same as the plain part, with the links made links. Nothing in it is loaded from anywhere.
 func (s *Service) html(locale string, first wording.Text, paragraphs, foot []string) string {
 	var b strings.Builder
-	b.WriteString(`<!DOCTYPE html><html lang="` + locale + `"><head><meta charset="utf-8"><title>` + html.EscapeString(first.Title) + `</title></head><body style="font-family:sans-serif">`)
+	b.WriteString(`<!DOCTYPE html><html lang="` + locale + `"><head><meta charset="utf-8"><title>` + html.EscapeString(first.Title) + `</title></head>`)
+	b.WriteString(`<body style="font-family:sans-serif">`)
 	b.WriteString("<h2>" + html.EscapeString(first.Title) + "</h2>")
 	for _, p := range paragraphs {
 		b.WriteString("<p>" + linked(p) + "</p>")

@@ -127,7 +127,8 @@ func (s *Service) settle(ctx context.Context, tx *db.Tx, t *task, r result, now 
 	if r.state == Sent {
 		sent = now
 	}
-	n, err := tx.Exec(ctx, `update notice_delivery set leased = false, attempts = attempts + 1, state = $3, last_at = $4, settled_at = $4, sent_at = cast($5 as bigint), code = $6, reason = $7
+	n, err := tx.Exec(ctx, `update notice_delivery set leased = false, attempts = attempts + 1, state = $3, last_at = $4, settled_at = $4,
+			sent_at = cast($5 as bigint), code = $6, reason = $7
 		where id = $1 and (claims = $2 or cast($5 as bigint) > 0) and state = 1`, t.id, t.fence, int64(r.state), now, sent, r.code, r.reason)
 	if err != nil || n == 0 {
 		return err

@@ -67,7 +67,8 @@ func (s *Service) ByKey(ctx context.Context, key string) (*Summary, error) {
 func (s *Service) summary(ctx context.Context, where string, arg any) (*Summary, error) {
 	m := Summary{Deliveries: map[DeliveryState]int{}}
 	var state int64
-	err := s.db.QueryRow(ctx, `select id, caller_key, code, class, category, actor, version, content_hash, state, accepted_at, recipients from notice_notice where `+where, arg).
+	err := s.db.QueryRow(ctx, `select id, caller_key, code, class, category, actor, version, content_hash, state, accepted_at, recipients
+		from notice_notice where `+where, arg).
 		Scan(&m.ID, &m.Key, &m.Code, &m.Class, &m.Category, &m.Actor, &m.Version, &m.ContentHash, &state, &m.AcceptedAt, &m.Recipients)
 	if isNoRows(err) {
 		return nil, ErrNoNotice
@@ -77,7 +78,8 @@ func (s *Service) summary(ctx context.Context, where string, arg any) (*Summary,
 	}
 	m.Accepted = state != statePreparing
 	err = s.db.QueryRow(ctx, `select coalesce(sum(case when deemed_at > 0 then 1 else 0 end), 0),
-			coalesce(sum(case when deemed_at = 0 and not exists (select 1 from notice_delivery d where d.recipient_id = notice_recipient.id and d.state in (0, 1)) then 1 else 0 end), 0)
+			coalesce(sum(case when deemed_at = 0 and not exists
+				(select 1 from notice_delivery d where d.recipient_id = notice_recipient.id and d.state in (0, 1)) then 1 else 0 end), 0)
 		from notice_recipient where notice_id = $1`, m.ID).Scan(&m.Deemed, &m.Unreached)
 	if err != nil {
 		return nil, wrap("notice", err)
@@ -140,7 +142,8 @@ func (s *Service) facts(ctx context.Context, where string, arg any, after int64,
 			f             Fact
 			email, mobile string
 		)
-		if err := rows.Scan(&f.ID, &f.Notice, &f.Code, &f.User, &f.Account, &f.Owner, &f.VisibleAt, &f.ReadAt, &f.AckedAt, &f.DeemedAt, &f.DeemedDate, &email, &mobile); err != nil {
+		if err := rows.Scan(&f.ID, &f.Notice, &f.Code, &f.User, &f.Account, &f.Owner, &f.VisibleAt, &f.ReadAt, &f.AckedAt, &f.DeemedAt, &f.DeemedDate,
+			&email, &mobile); err != nil {
 			return nil, wrap("facts", err)
 		}
 		index[f.ID], masks[f.ID] = len(out), map[string]string{Email: email, SMS: mobile}
@@ -161,7 +164,8 @@ func (s *Service) facts(ctx context.Context, where string, arg any, after int64,
 			rid   int64
 			state int64
 		)
-		if err := deliveries.Scan(&rid, &d.Channel, &state, &d.Fallback, &d.Attempts, &d.LastAt, &d.SentAt, &d.SettledAt, &d.BouncedAt, &d.Code, &d.Reason, &d.Bounce); err != nil {
+		err := deliveries.Scan(&rid, &d.Channel, &state, &d.Fallback, &d.Attempts, &d.LastAt, &d.SentAt, &d.SettledAt, &d.BouncedAt, &d.Code, &d.Reason, &d.Bounce)
+		if err != nil {
 			return nil, wrap("facts", err)
 		}
 		d.State, d.Address = DeliveryState(state), masks[rid][d.Channel]

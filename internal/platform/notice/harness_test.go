@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"os"
 	"strconv"
@@ -23,6 +24,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		child()
 		return
+	}
+	// Each check of the models runs dozens of real transactions; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
 	}
 	dbtest.Main(m)
 }
@@ -82,7 +87,7 @@ func newRig(t *testing.T, d *db.DB, o mailtest.Options, change func(*Deps)) *rig
 	return r
 }
 
-func testDeps(t testing.TB, d *db.DB, c clock.Clock, host string, port int) Deps {
+func testDeps(t *testing.T, d *db.DB, c clock.Clock, host string, port int) Deps {
 	m, err := mail.New(mail.Config{Host: host, Port: port, TLS: mail.TLSNone, From: "no-reply@borealis.example", FromName: "Borealis", Timeout: 5 * time.Second}, c)
 	if err != nil {
 		t.Fatal(err)

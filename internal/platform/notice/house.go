@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"borealis/internal/kernel/clock"
@@ -55,8 +56,7 @@ func (s *Service) releaseAll(ctx context.Context) error {
 		if some {
 			err = rows.Scan(&id, &released)
 		}
-		_ = rows.Close()
-		if err != nil || !some {
+		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil || !some {
 			return err
 		}
 		if err := s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.releaseChunk(ctx, tx, id, released) }); err != nil {
@@ -116,8 +116,7 @@ func (s *Service) drop(ctx context.Context, where string, args ...any) error {
 			if rows.Next() {
 				err = rows.Scan(&id)
 			}
-			_ = rows.Close()
-			if err != nil || id == "" {
+			if err = errors.Join(err, rows.Err(), rows.Close()); err != nil || id == "" {
 				return err
 			}
 			gone = true
@@ -139,10 +138,12 @@ func (s *Service) Erase(ctx context.Context, tx *db.Tx, user int64) error {
 	if user <= 0 {
 		return &InvalidError{Field: "user", Reason: "must be a user"}
 	}
-	if _, err := tx.Exec(ctx, `update notice_recipient set email = '', email_blind = '', email_masked = '', mobile = '', mobile_masked = '', word = '' where user_id = $1`, user); err != nil {
+	_, err := tx.Exec(ctx, `update notice_recipient set email = '', email_blind = '', email_masked = '', mobile = '', mobile_masked = '', word = ''
+		where user_id = $1`, user)
+	if err != nil {
 		return wrap("erase", err)
 	}
-	if _, err := tx.Exec(ctx, `delete from notice_preference where user_id = $1`, user); err != nil {
+	if _, err = tx.Exec(ctx, `delete from notice_preference where user_id = $1`, user); err != nil {
 		return wrap("erase", err)
 	}
 	return nil

@@ -19,31 +19,7 @@ import (
 	"borealis/internal/kernel/db/dbtest"
 	"borealis/internal/kernel/mail"
 	"borealis/internal/kernel/mail/mailtest"
-	"borealis/internal/platform/notice/wording"
 )
-
-// Every text that ships passes the linter (AG-DEF-01, AG-SEC-01), and all codes that the agreement needs are there.
-func TestTheTextsThatShipAreClean(t *testing.T) {
-	list, err := Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules := wording.Rules{Hosts: []string{"console.borealis.example"}}
-	for code, b := range list {
-		if err := b.check(); err != nil {
-			t.Errorf("%s: %v", code, err)
-		}
-		for _, p := range rules.Lint(&b.Texts, b.Placeholders, b.Class == Security) {
-			t.Errorf("%s: %+v", code, p)
-		}
-	}
-	for _, code := range strings.Fields(`N-REG N-AGR-CHANGE N-PRICE N-SVC-CHANGE N-MAINT N-INCIDENT N-SANCTION N-RECTIFY N-STATEMENT N-DISPUTE N-DORMANT-21 N-DORMANT-23
-		N-DORMANT-30D N-DORMANT-7D N-DORMANT-1D N-CLOSE N-ASSIGN N-DSR N-BREACH N-KYC N-QUOTA N-BALANCE-LOW`) {
-		if list[code] == nil {
-			t.Errorf("there is no %s", code)
-		}
-	}
-}
 
 // plain is the text part of a mail.
 func plain(t *testing.T, m *mailtest.Mail) string {
@@ -217,22 +193,6 @@ func TestTheFallbackEndsInTheBox(t *testing.T) {
 	})
 }
 
-// smsFirst is a template: e-mail, else text message, else the box.
-func smsFirst() Template {
-	return Template{
-		Code: "N-TEST", Class: Security, Category: "test", Channels: []string{Email}, Fallback: []string{SMS, InSite}, Placeholders: []wording.Placeholder{},
-		Texts: wording.Texts{ZH: wording.Text{Title: "测试", Body: "测试正文", Short: "测试短信"}, EN: wording.Text{Title: "Test", Body: "Text of a test", Short: "Short test"}},
-	}
-}
-
-func draft(r *rig, author string, t Template) (v int64, err error) {
-	err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		v, err = r.SaveDraft(ctx, tx, author, t)
-		return err
-	})
-	return v, err
-}
-
 func TestTemporaryFailuresAreTriedAgain(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		var refuse atomic.Int64
@@ -277,7 +237,7 @@ func TestATextMessageThatMayHaveBeenSentIsNotRepeated(t *testing.T) {
 		r.due()
 		r.fake.Advance(24 * time.Hour)
 		r.due()
-		if f := r.fact(id); f.on(SMS).State != Unsure || len(r.sms.all()) != 1 || f.DeemedAt != 0 {
+		if f := r.fact(id); f.on(SMS).State != Unsure || len(r.sms.all()) != 1 || f.DeemedAt != f.VisibleAt || f.VisibleAt == 0 {
 			t.Errorf("fact %+v", f)
 		}
 	})
@@ -343,7 +303,7 @@ func TestBigAudiences(t *testing.T) {
 			t.Error("the key made a second notice")
 		}
 		// Who still writes for the dead caller is stopped.
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { return w.check(ctx, tx) }); !errors.Is(err, ErrConflict) {
+		if err := r.tx(w.check); !errors.Is(err, ErrConflict) {
 			t.Errorf("the old writer goes on: %v", err)
 		}
 		r.must(r.releaseAll(t.Context()))
@@ -355,201 +315,6 @@ func TestBigAudiences(t *testing.T) {
 		for _, user := range []int64{1, 100, 101, 250} {
 			if u, err := r.Unread(t.Context(), user); err != nil || u.Total != 1 {
 				t.Errorf("user %d: %+v, %v", user, u, err)
-			}
-		}
-	})
-}
-
-// AG-NOT-03: unread count, categories, acknowledgement, receipts per member; nobody sees or touches the box of another.
-func TestTheBox(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		r := newRig(t, d, mailtest.Options{}, nil)
-		owner, member := person(1), Recipient{User: 2, Account: 1, Email: "user2@example.com"}
-		terms := Notice{Key: "terms", Code: "N-AGR-CHANGE", Actor: "user:9", Values: map[string]string{
-			"document": "开发者服务协议", "effective": "2026-12-10", "summary": "第三条有变化", "link": "https://console.borealis.example/terms",
-		}}
-		if _, err := r.Send(t.Context(), terms, []Recipient{member}); err == nil {
-			t.Error("an account is told in matters of law without its owner")
-		}
-		id := r.send(terms, owner, member)
-		r.fake.Advance(time.Minute)
-		r.send(balance("b1"), owner)
-		u, err := r.Unread(t.Context(), 1)
-		r.must(err)
-		if u.Total != 2 || u.ByCategory["agreement"] != 1 || u.ByCategory["balance"] != 1 || u.Unacknowledged != 1 {
-			t.Errorf("unread %+v", u)
-		}
-		box, err := r.Box(t.Context(), 1, BoxFilter{})
-		r.must(err)
-		if len(box) != 2 || box[0].Code != "N-BALANCE-LOW" || !box[1].Acknowledge || box[1].Texts.ZH.Title != "协议变更：开发者服务协议" {
-			t.Fatalf("box %+v", box)
-		}
-		if next, err := r.Box(t.Context(), 1, BoxFilter{Before: box[0].VisibleAt, BeforeID: box[0].ID, Limit: 1}); err != nil || len(next) != 1 || next[0].ID != box[1].ID {
-			t.Errorf("next page %+v, %v", next, err)
-		}
-		if c, err := r.Box(t.Context(), 1, BoxFilter{Category: "balance", Unread: true, Account: 1}); err != nil || len(c) != 1 {
-			t.Errorf("category %+v, %v", c, err)
-		}
-		act := func(fn func(ctx context.Context, tx *db.Tx) error) error { return r.tx(fn) }
-		if err := act(func(ctx context.Context, tx *db.Tx) error { return r.Acknowledge(ctx, tx, 2, box[1].ID) }); !errors.Is(err, ErrNoMessage) {
-			t.Errorf("a member confirmed the owner's message: %v", err)
-		}
-		r.must(act(func(ctx context.Context, tx *db.Tx) error {
-			if n, err := r.MarkRead(ctx, tx, 2, box[0].ID, box[1].ID); n != 0 || err != nil {
-				t.Errorf("a member read the owner's messages: %d, %v", n, err)
-			}
-			n, err := r.MarkRead(ctx, tx, 1, box[0].ID, box[1].ID)
-			if n != 2 {
-				t.Errorf("%d messages marked", n)
-			}
-			return err
-		}))
-		var invalid *InvalidError
-		if err := act(func(ctx context.Context, tx *db.Tx) error { return r.Acknowledge(ctx, tx, 1, box[0].ID) }); !errors.As(err, &invalid) {
-			t.Errorf("confirmed what does not ask: %v", err)
-		}
-		if u, err := r.Unread(t.Context(), 1); err != nil || u.Total != 0 || u.Unacknowledged != 1 {
-			t.Errorf("reading confirmed: %+v, %v", u, err)
-		}
-		r.fake.Advance(time.Minute)
-		for range 2 { // the first time counts
-			r.must(act(func(ctx context.Context, tx *db.Tx) error { return r.Acknowledge(ctx, tx, 1, box[1].ID) }))
-			r.fake.Advance(time.Minute)
-		}
-		list := r.facts(id)
-		if list[0].ReadAt != clock.Millis(start.Add(time.Minute)) || list[0].AckedAt != clock.Millis(start.Add(2*time.Minute)) || list[1].ReadAt != 0 || list[1].AckedAt != 0 {
-			t.Errorf("receipts %+v", list)
-		}
-		r.must(act(func(ctx context.Context, tx *db.Tx) error {
-			n, err := r.MarkAllRead(ctx, tx, 2, "")
-			if n != 1 {
-				t.Errorf("%d messages marked", n)
-			}
-			return err
-		}))
-	})
-}
-
-// AG-NOT-01: unsubscribing does not touch what must be told; the rest can be turned off, and marketing must be turned on.
-func TestPreferences(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		r := newRig(t, d, mailtest.Options{}, nil)
-		set := func(p Preference) error {
-			return r.tx(func(ctx context.Context, tx *db.Tx) error { return r.SetPreference(ctx, tx, 1, p) })
-		}
-		for _, class := range []string{Legal, Security, Billing} {
-			var invalid *InvalidError
-			if err := set(Preference{class, Email, false}); !errors.As(err, &invalid) || invalid.Field != "class" {
-				t.Errorf("%s can be turned off: %v", class, err)
-			}
-		}
-		r.must(set(Preference{Product, InSite, false}))
-		r.send(news("news", "N-NEWS"), person(1), person(2))
-		id := r.send(news("offer 1", "N-OFFER"), person(1), person(2))
-		r.due()
-		if u, _ := r.Unread(t.Context(), 1); u.Total != 0 {
-			t.Error("unwanted news are in the box")
-		}
-		if u, _ := r.Unread(t.Context(), 2); u.Total != 1 {
-			t.Error("news are not in the box")
-		}
-		if f := r.facts(id); f[0].on(Email).State != Suppressed || f[1].on(Email).State != Suppressed || f[0].DeemedAt != 0 {
-			t.Errorf("marketing without consent: %+v", f)
-		}
-		r.must(set(Preference{Marketing, Email, true}))
-		r.send(news("offer 2", "N-OFFER"), person(1), person(2))
-		r.due()
-		mails := r.smtp.Mails()
-		if len(mails) != 1 || mails[0].To[0] != "user1@example.com" {
-			t.Fatalf("mails %+v", mails)
-		}
-		link := mails[0].Header(t).Get("List-Unsubscribe")
-		token := strings.TrimSuffix(strings.TrimPrefix(link, "<https://console.borealis.example/u/"), ">")
-		for _, bad := range []string{"", "x", token + "x"} {
-			var invalid *InvalidError
-			if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.Unsubscribe(ctx, tx, bad); return err }); !errors.As(err, &invalid) {
-				t.Errorf("token %q: %v", bad, err)
-			}
-		}
-		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
-			p, err := r.Unsubscribe(ctx, tx, token)
-			if p != (Preference{Marketing, Email, false}) {
-				t.Errorf("preference %+v", p)
-			}
-			return err
-		}))
-		r.send(news("offer 3", "N-OFFER"), person(1))
-		r.send(balance("b1"), person(1))
-		r.due()
-		if n := len(r.smtp.Mails()); n != 2 || r.smtp.Mails()[1].Header(t).Get("List-Unsubscribe") != "" {
-			t.Errorf("%d mails", n)
-		}
-		list, err := r.Preferences(t.Context(), 1)
-		r.must(err)
-		if fmt.Sprint(list) != "[{product insite false} {product email true} {product sms true} {marketing insite false} {marketing email false}]" {
-			t.Errorf("preferences %v", list)
-		}
-	})
-}
-
-// Templates: somebody else reviews; what the linter finds does not pass; a reviewed one does not change; all is in the audit log.
-func TestTemplatesAreReviewed(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		r := newRig(t, d, mailtest.Options{}, nil)
-		review := func(who string, v int64) error {
-			return r.tx(func(ctx context.Context, tx *db.Tx) error { return r.Review(ctx, tx, who, "N-TEST", v) })
-		}
-		n := Notice{Key: "k", Code: "N-TEST", Actor: "system:test"}
-		if _, err := r.Send(t.Context(), n, []Recipient{person(1)}); !errors.Is(err, ErrNoTemplate) {
-			t.Error(err)
-		}
-		one, err := draft(r, "author", smsFirst())
-		r.must(err)
-		if _, err := r.Send(t.Context(), n, []Recipient{person(1)}); !errors.Is(err, ErrNoTemplate) {
-			t.Errorf("a draft was sent: %v", err)
-		}
-		if err := review("author", one); !errors.Is(err, ErrReviewer) {
-			t.Errorf("the author reviewed: %v", err)
-		}
-		r.must(review("reviewer", one))
-		if err := review("reviewer", one); !errors.Is(err, ErrNotDraft) {
-			t.Error(err)
-		}
-		for _, text := range []string{"请回复您的密码", "Please send your password", "详情 https://evil.example/x", "{{who}}"} {
-			bad := smsFirst()
-			bad.Texts.ZH.Body += "\n" + text
-			v, err := draft(r, "author", bad)
-			r.must(err)
-			var invalid *InvalidError
-			if err := review("reviewer", v); !errors.As(err, &invalid) {
-				t.Errorf("%q passed: %v", text, err)
-			}
-		}
-		two := smsFirst()
-		two.Texts.ZH.Title = "第二版"
-		v, err := draft(r, "author", two)
-		r.must(err)
-		r.must(review("reviewer", v))
-		if c, err := r.Template(t.Context(), "N-TEST"); err != nil || c.Version != v || c.Reviewer != "reviewer" || c.State != Reviewed {
-			t.Errorf("current %+v, %v", c, err)
-		}
-		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error { return r.Retire(ctx, tx, "reviewer", "N-TEST", v) }))
-		if c, err := r.Template(t.Context(), "N-TEST"); err != nil || c.Version != one {
-			t.Errorf("current %+v, %v", c, err)
-		}
-		rows, err := r.audit.List(t.Context(), d, "notice_template:N-TEST.1", 0, 10)
-		if err != nil || len(rows) != 2 || rows[0].Action != "notice_template.review" || rows[0].Actor != "reviewer" {
-			t.Errorf("audit %+v, %v", rows, err)
-		}
-		for name, change := range map[string]func(*Template){
-			"code": func(t *Template) { t.Code = "n-test" }, "class": func(t *Template) { t.Class = "urgent" }, "category": func(t *Template) { t.Category = "" },
-			"channels": func(t *Template) { t.Channels = []string{"fax"} }, "fallback": func(t *Template) { t.Fallback = []string{SMS} },
-		} {
-			bad := smsFirst()
-			change(&bad)
-			var invalid *InvalidError
-			if _, err := draft(r, "author", bad); !errors.As(err, &invalid) || invalid.Field != name {
-				t.Errorf("%s: %v", name, err)
 			}
 		}
 	})

@@ -114,33 +114,9 @@ func (s *Service) checkPeople(r *request, people []Recipient) ([]Recipient, erro
 		owners = map[int64]bool{}
 	)
 	for i, p := range people {
-		wrong := func(field, reason string) error {
-			return &InvalidError{Field: fmt.Sprintf("recipients[%d].%s", i, field), Reason: reason}
-		}
-		if p.Locale == "" {
-			p.Locale = "zh"
-		}
-		if p.Locale != "zh" && p.Locale != "en" {
-			return nil, wrong("locale", "must be zh or en")
-		}
-		if p.Email != "" {
-			clean, err := mail.Address(p.Email)
-			if err != nil {
-				return nil, wrong("email", err.Error())
-			}
-			p.Email = clean
-		}
-		if !validMobile(p.Mobile) {
-			return nil, wrong("mobile", "must be a number such as +8613800138000")
-		}
-		if len(p.Word) > maxWord || strings.ContainsAny(p.Word, "\r\n\x00") {
-			return nil, wrong("word", fmt.Sprintf("must be one line of at most %d bytes", maxWord))
-		}
-		if p.User < 0 || p.Account < 0 {
-			return nil, wrong("user", "must not be negative")
-		}
-		if _, _, any := r.plan(&p, true); !any {
-			return nil, wrong("email", "no channel of this notice can reach the recipient")
+		if err := r.clean(&p); err != nil {
+			err.Field = fmt.Sprintf("recipients[%d].%s", i, err.Field)
+			return nil, err
 		}
 		if p.Account != 0 {
 			owners[p.Account] = owners[p.Account] || p.Owner && p.User != 0
@@ -160,9 +136,37 @@ func (s *Service) checkPeople(r *request, people []Recipient) ([]Recipient, erro
 	return out, nil
 }
 
-// plan is where a person is told first: in their box, and on which other channels. any is false if nothing can reach them. Where the
+// clean checks one person, and brings the address into the form of servers.
+func (r *request) clean(p *Recipient) *InvalidError {
+	if p.Locale == "" {
+		p.Locale = "zh"
+	}
+	if p.Email != "" {
+		address, err := mail.Address(p.Email)
+		if err != nil {
+			return &InvalidError{Field: "email", Reason: err.Error()}
+		}
+		p.Email = address
+	}
+	switch {
+	case p.Locale != "zh" && p.Locale != "en":
+		return &InvalidError{Field: "locale", Reason: "must be zh or en"}
+	case !validMobile(p.Mobile):
+		return &InvalidError{Field: "mobile", Reason: "must be a number such as +8613800138000"}
+	case len(p.Word) > maxWord || strings.ContainsAny(p.Word, "\r\n\x00"):
+		return &InvalidError{Field: "word", Reason: fmt.Sprintf("must be one line of at most %d bytes", maxWord)}
+	case p.User < 0 || p.Account < 0:
+		return &InvalidError{Field: "user", Reason: "must not be negative"}
+	}
+	if _, _, reached := r.plan(p, true); !reached {
+		return &InvalidError{Field: "email", Reason: "no channel of this notice can reach the recipient"}
+	}
+	return nil
+}
+
+// plan is where a person is told first: in their box, and on which other channels. reached is false if nothing can reach them. Where the
 // channels reach nobody, the fallback begins at once. wanted says whether the person takes in-site messages of the class.
-func (r *request) plan(p *Recipient, wanted bool) (insite bool, channels []string, any bool) {
+func (r *request) plan(p *Recipient, wanted bool) (insite bool, channels []string, reached bool) {
 	can := func(channel string) bool {
 		switch channel {
 		case InSite:
@@ -176,15 +180,15 @@ func (r *request) plan(p *Recipient, wanted bool) (insite bool, channels []strin
 		switch {
 		case !can(c):
 		case c == InSite:
-			insite, any = wanted, true
+			insite, reached = wanted, true
 		default:
-			channels, any = append(channels, c), true
+			channels, reached = append(channels, c), true
 		}
 	}
-	if any {
+	if reached {
 		return insite, channels, true
 	}
-	for _, c := range r.template.Fallback {
+	for _, c := range r.template.chain() {
 		if can(c) {
 			return c == InSite && wanted, slices.DeleteFunc([]string{c}, func(c string) bool { return c == InSite }), true
 		}

@@ -86,7 +86,7 @@ func (s *Service) insertNotice(ctx context.Context, tx *db.Tx, name string, r *r
 			request_hash, audience_hash, content_hash, texts, recipients, released, actor, created_at, accepted_at, expires_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 		on conflict (caller_key) do nothing`,
-		name, r.Key, t.Code, t.Version, t.Class, t.Category, strings.Join(r.channels, ","), strings.Join(t.Fallback, ","), t.Acknowledge, state,
+		name, r.Key, t.Code, t.Version, t.Class, t.Category, strings.Join(r.channels, ","), strings.Join(t.chain(), ","), t.Acknowledge, state,
 		r.hash, r.audience, r.content, sealed, len(r.people), released, r.Actor, now, accepted, r.Expires)
 	if err != nil {
 		return wrap("accept", err)
@@ -106,7 +106,7 @@ func (s *Service) replaceContent(ctx context.Context, tx *db.Tx, name string, r 
 	t := r.template
 	_, err = tx.Exec(ctx, `update notice_notice set audience_hash = $2, content_hash = $3, texts = $4, version = $5, class = $6, category = $7, fallback = $8,
 		acknowledge = $9, channels = $10 where id = $1`,
-		name, r.audience, r.content, sealed, t.Version, t.Class, t.Category, strings.Join(t.Fallback, ","), t.Acknowledge, strings.Join(r.channels, ","))
+		name, r.audience, r.content, sealed, t.Version, t.Class, t.Category, strings.Join(t.chain(), ","), t.Acknowledge, strings.Join(r.channels, ","))
 	if err != nil {
 		return wrap("take over", err)
 	}

@@ -38,7 +38,8 @@ type Template struct {
 	// Class is one of the classes; Category groups messages in the in-site box, a short word such as "maintenance".
 	Class    string `json:"class"`
 	Category string `json:"category"`
-	// Channels are where recipients are told, Fallback where those are told, in this order, whom no channel reached.
+	// Channels are where recipients are told, Fallback where those are told, in this order, whom no channel reached. The in-site box is the
+	// last fallback of mandatory classes, named or not.
 	Channels []string `json:"channels"`
 	Fallback []string `json:"fallback,omitempty"`
 	// Acknowledge asks each reader of the in-site message to confirm it.
@@ -74,13 +75,19 @@ func (t *Template) check() error {
 		return &InvalidError{Field: "category", Reason: "must be 1 to 30 of a-z, 0-9 and -, beginning with a letter"}
 	case len(t.Channels) == 0:
 		return &InvalidError{Field: "channels", Reason: "must not be empty"}
-	case Mandatory(t.Class) && !slices.Contains(t.Channels, InSite) && !slices.Contains(t.Fallback, InSite):
-		return &InvalidError{Field: "fallback", Reason: "a mandatory notice must end in the in-site box if nothing else reaches the user"}
 	}
 	if err := checkChannels("channels", t.Class, t.Channels, t.Texts.ZH.Short != ""); err != nil {
 		return err
 	}
 	return checkChannels("fallback", t.Class, t.Fallback, t.Texts.ZH.Short != "")
+}
+
+// chain is the fallback as it is gone through: what is mandatory ends in the in-site box if nothing else reached the user.
+func (t *Template) chain() []string {
+	if Mandatory(t.Class) && !slices.Contains(t.Fallback, InSite) {
+		return append(slices.Clone(t.Fallback), InSite)
+	}
+	return t.Fallback
 }
 
 func checkChannels(field, class string, list []string, short bool) error {

@@ -93,7 +93,9 @@ func (s *Service) Record(ctx context.Context, tx *db.Tx, actor string, c Service
 	if err != nil {
 		return 0, wrap("change", err)
 	}
-	return c.ID, s.log(ctx, tx, actor, "service_change.record", fmt.Sprint("service_change:", c.ID), map[string]any{"service": c.Service, "kind": c.Kind, "planned": c.Planned, "effective_at": c.EffectiveAt})
+	return c.ID, s.log(ctx, tx, actor, "service_change.record", fmt.Sprint("service_change:", c.ID), map[string]any{
+		"service": c.Service, "kind": c.Kind, "planned": c.Planned, "effective_at": c.EffectiveAt,
+	})
 }
 
 // Told records, in the transaction that accepts it or afterwards, that a notice about a change went out. The first one counts. ErrNone.
@@ -106,7 +108,8 @@ func (s *Service) Told(ctx context.Context, tx *db.Tx, change int64, notice stri
 	if n == 0 {
 		return ErrNone
 	}
-	_, err = tx.Exec(ctx, `insert into notice_status_change_notice (change_id, notice_id, at) values ($1, $2, $3) on conflict (change_id, notice_id) do nothing`, change, notice, now)
+	_, err = tx.Exec(ctx, `insert into notice_status_change_notice (change_id, notice_id, at)
+		values ($1, $2, $3) on conflict (change_id, notice_id) do nothing`, change, notice, now)
 	if err != nil {
 		return wrap("told", err)
 	}

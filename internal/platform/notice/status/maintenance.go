@@ -23,8 +23,9 @@ const (
 const (
 	// NoticePeriod is how long before its beginning a planned window has to be announced.
 	NoticePeriod = 72 * time.Hour
-	// MaxWindow is the longest window, MinWindow the shortest.
+	// MaxWindow is the longest window.
 	MaxWindow = 8 * time.Hour
+	// MinWindow is the shortest.
 	MinWindow = time.Minute
 	// maxAhead bounds how far in the future a window may be.
 	maxAhead  = 366 * 24 * time.Hour
@@ -95,7 +96,8 @@ func (s *Service) Schedule(ctx context.Context, tx *db.Tx, actor string, m Maint
 		return 0, wrap("schedule", err)
 	}
 	var id int64
-	err = tx.QueryRow(ctx, `insert into notice_status_maintenance (state, level, texts, start_at, end_at, announced_at, urgent, reason, started_at, ended_at, incident_id, created_at)
+	err = tx.QueryRow(ctx, `insert into notice_status_maintenance (state, level, texts, start_at, end_at, announced_at, urgent, reason,
+			started_at, ended_at, incident_id, created_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $6) returning id`, Scheduled, m.Level, string(texts), m.StartAt, m.EndAt, now, m.Urgent, m.Reason).Scan(&id)
 	if err != nil {
 		return 0, wrap("schedule", err)
@@ -106,7 +108,9 @@ func (s *Service) Schedule(ctx context.Context, tx *db.Tx, actor string, m Maint
 	if err := s.addUpdate(ctx, tx, kindMaintenance, id, Scheduled, actor, m.Texts, now); err != nil {
 		return 0, err
 	}
-	return id, s.log(ctx, tx, actor, "maintenance.schedule", fmt.Sprint("maintenance:", id), map[string]any{"start_at": m.StartAt, "end_at": m.EndAt, "urgent": m.Urgent, "components": components})
+	return id, s.log(ctx, tx, actor, "maintenance.schedule", fmt.Sprint("maintenance:", id), map[string]any{
+		"start_at": m.StartAt, "end_at": m.EndAt, "urgent": m.Urgent, "components": components,
+	})
 }
 
 func checkWindow(m *Maintenance, now int64) error {
@@ -188,7 +192,10 @@ func (s *Service) Complete(ctx context.Context, tx *db.Tx, actor string, id int6
 			return err
 		}
 		if i.State != Resolved {
-			done := wording.Texts{ZH: wording.Text{Title: "维护已完成", Body: "维护已完成，服务已恢复。"}, EN: wording.Text{Title: "Maintenance completed", Body: "The maintenance is completed and the service restored."}}
+			done := wording.Texts{
+				ZH: wording.Text{Title: "维护已完成", Body: "维护已完成，服务已恢复。"},
+				EN: wording.Text{Title: "Maintenance completed", Body: "The maintenance is completed and the service restored."},
+			}
 			if err := s.change(ctx, tx, actor, i, Change{State: Resolved, Texts: done}, union(components, i.Components)); err != nil {
 				return err
 			}
@@ -251,7 +258,8 @@ func (s *Service) due(ctx context.Context, now int64) ([]int64, error) {
 const clockActor = "system:maintenance"
 
 func (s *Service) advance(ctx context.Context, tx *db.Tx, id, now int64) error {
-	began, err := tx.Exec(ctx, `update notice_status_maintenance set state = $2, started_at = start_at where id = $1 and state = $3 and start_at <= $4`, id, InProgress, Scheduled, now)
+	began, err := tx.Exec(ctx, `update notice_status_maintenance set state = $2, started_at = start_at
+		where id = $1 and state = $3 and start_at <= $4`, id, InProgress, Scheduled, now)
 	if err != nil {
 		return wrap("tick", err)
 	}
@@ -290,7 +298,10 @@ func (s *Service) overrun(ctx context.Context, tx *db.Tx, m *Maintenance, now in
 		State: Identified, Level: m.Level, Cause: CauseOverrun, Components: m.Components, StartedAt: m.EndAt, CreatedAt: now, Maintenance: m.ID,
 		Texts: wording.Texts{
 			ZH: wording.Text{Title: title("维护超时：", m.Texts.ZH.Title), Body: "维护未能在公告的时间内完成，超出部分按故障处理。我们正在尽快完成维护。"},
-			EN: wording.Text{Title: title("Maintenance overrun: ", m.Texts.EN.Title), Body: "The maintenance was not completed in the announced window; what exceeds it is an incident. We are completing it as soon as possible."},
+			EN: wording.Text{
+				Title: title("Maintenance overrun: ", m.Texts.EN.Title),
+				Body:  "The maintenance was not completed in the announced window; what exceeds it is an incident. We are completing it as soon as possible.",
+			},
 		},
 	}
 	if err := s.insertIncident(ctx, tx, clockActor, &i); err != nil {

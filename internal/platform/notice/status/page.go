@@ -39,7 +39,8 @@ func (s *Service) Page(ctx context.Context) (*Page, error) {
 			p.Overall = c.State
 		}
 	}
-	if p.Incidents, err = s.incidents(ctx, s.DB, `where resolved_at = 0 or resolved_at > $1 order by started_at desc, id desc limit $2`,
+	if p.Incidents, err = s.incidents(ctx, s.DB, `where resolved_at = 0 or resolved_at > $1
+		order by case when resolved_at = 0 then 0 else 1 end, started_at desc, id desc limit $2`,
 		p.At-recently.Milliseconds(), pageSize); err != nil {
 		return nil, err
 	}

@@ -83,7 +83,8 @@ func (s *Service) incident(ctx context.Context, q querier, id int64) (*Incident,
 }
 
 func (s *Service) incidents(ctx context.Context, q querier, where string, args ...any) ([]Incident, error) {
-	rows, err := q.Query(ctx, `select id, state, level, cause, texts, evidence, controls, started_at, resolved_at, maintenance_id, created_at from notice_status_incident `+where, args...)
+	rows, err := q.Query(ctx, `select id, state, level, cause, texts, evidence, controls, started_at, resolved_at, maintenance_id, created_at
+		from notice_status_incident `+where, args...)
 	if err != nil {
 		return nil, wrap("incidents", err)
 	}
@@ -133,7 +134,8 @@ func (s *Service) maintenance(ctx context.Context, q querier, id int64) (*Mainte
 }
 
 func (s *Service) maintenances(ctx context.Context, q querier, where string, args ...any) ([]Maintenance, error) {
-	rows, err := q.Query(ctx, `select id, state, level, texts, start_at, end_at, announced_at, urgent, reason, started_at, ended_at, incident_id from notice_status_maintenance `+where, args...)
+	rows, err := q.Query(ctx, `select id, state, level, texts, start_at, end_at, announced_at, urgent, reason, started_at, ended_at, incident_id
+		from notice_status_maintenance `+where, args...)
 	if err != nil {
 		return nil, wrap("maintenances", err)
 	}

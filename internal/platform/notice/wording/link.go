@@ -15,7 +15,8 @@ var (
 	// addressPattern finds addresses of e-mail.
 	addressPattern = regexp.MustCompile(`(?i)[a-z0-9._%+-]+@([a-z0-9.-]+)`)
 	// namePattern finds names of hosts without a scheme that programs make links of too.
-	namePattern = regexp.MustCompile(`(?i)(?:www\.[a-z0-9.-]+|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:` + domains + `)|\p{Han}\.(?:com|cn|net|org))(?:[^a-z0-9.-]|\.?$|\.[^a-z0-9])|` +
+	namePattern = regexp.MustCompile(`(?i)(?:www\.[a-z0-9.-]+|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:` + domains + `)|` +
+		`\p{Han}\.(?:com|cn|net|org))(?:[^a-z0-9.-]|\.?$|\.[^a-z0-9])|` +
 		`(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:公司|中国|网络|网址|商城|集团|在线|中文网|我爱你)`)
 )
 

@@ -206,7 +206,7 @@ func TestRenderedTextsAreClean(t *testing.T) {
 
 func FuzzLint(f *testing.F) {
 	f.Add("请提供密码", "https://evil.example/{{x}}")
-	f.Fuzz(func(t *testing.T, zh, en string) {
+	f.Fuzz(func(_ *testing.T, zh, en string) {
 		texts := Texts{ZH: Text{Title: zh, Body: zh}, EN: Text{Title: en, Body: en}}
 		_ = rules.Lint(&texts, goodPlaceholders(), true)
 		_, _ = rules.Render(&texts, nil, nil)
