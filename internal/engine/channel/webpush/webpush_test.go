@@ -485,3 +485,31 @@ func FuzzSubscriptions(f *testing.F) {
 		}
 	})
 }
+
+// Calls run side by side, in no order; each subscription has its own outcome all the same.
+func TestEachSubscriptionHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	v := New(wire.Deps{BaseURL: "https://push.example", Clock: clock.NewFake(wiretest.Now), Transport: answers(func(r *http.Request) int {
+		if strings.HasSuffix(r.URL.Path, "/gone") {
+			return http.StatusGone
+		}
+		return http.StatusCreated
+	})})
+	var list []wire.Token
+	for i := range 60 {
+		list = append(list, wire.Token{Value: token("https://push.example/" + []string{"here", "gone"}[i%2])})
+	}
+	for i, o := range v.Send(t.Context(), entered(t, v), list, simple()) {
+		if want := []wire.Status{wire.Accepted, wire.Invalid}[i%2]; o.Status != want {
+			t.Fatalf("subscription %d: %+v, want %s", i, o, want)
+		}
+	}
+}
+
+// answers is a transport that answers with a status.
+type answers func(*http.Request) int
+
+// RoundTrip answers.
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a(r), Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
