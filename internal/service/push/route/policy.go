@@ -25,9 +25,6 @@ const (
 	only mode = "ospush"
 )
 
-// Modes are the values of the app's setting, for its documentation.
-func Modes() []string { return []string{string(own), string(second), string(first), string(only)} }
-
 // order of channels for a device that has several, best first. FCM comes before the makers' own unless the push says otherwise.
 var order = [...]wire.Name{wire.APNs, wire.HMOS, wire.FCM, wire.Huawei, wire.Honor, wire.Xiaomi, wire.OPPO, wire.Vivo, wire.Meizu, wire.WebPush}
 
