@@ -29,14 +29,8 @@ type Upload struct {
 	Password    string
 }
 
-// SetCertificates stores push certificates of an app, all or none; each replaces the one of its environment. One that is
-// there already is left alone, and if all are it fails with ErrSameCertificate. Other errors: ErrNotFound, ErrDeleted,
-// apns.ErrInvalid.
-func (s *Service) SetCertificates(ctx context.Context, actor, key string, uploads ...Upload) error {
-	return s.setCertificates(ctx, actor, key, uploads, func(*App) error { return nil })
-}
-
-// setCertificates stores certificates unless allowed refuses.
+// setCertificates stores push certificates of an app unless allowed refuses, all or none; each replaces the one of its environment. One that is
+// there already is left alone, and if all are it fails with ErrSameCertificate. Other errors: ErrNotFound, ErrDeleted, apns.ErrInvalid.
 func (s *Service) setCertificates(ctx context.Context, actor, key string, uploads []Upload, allowed func(*App) error) error {
 	certs, err := s.decode(ctx, uploads)
 	if err != nil {
